@@ -1,0 +1,37 @@
+# What every layer shares: warnings, the public include root, and SystemC (which Debian ships without a CMake package).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(tl-expected REQUIRED)
+
+# <virtio/LAYER/...> names the sources themselves, through links, so that headers stand beside their code.
+set(VIRTIO_INCLUDE_ROOT ${CMAKE_BINARY_DIR}/include)
+file(MAKE_DIRECTORY ${VIRTIO_INCLUDE_ROOT}/virtio)
+file(GLOB _folders LIST_DIRECTORIES true ${CMAKE_SOURCE_DIR}/models/*)
+foreach(_folder IN LISTS _folders)
+  if(IS_DIRECTORY ${_folder})
+    get_filename_component(_name ${_folder} NAME)
+    file(CREATE_LINK ${_folder} ${VIRTIO_INCLUDE_ROOT}/virtio/${_name} SYMBOLIC)
+  endif()
+endforeach()
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tlm ${VIRTIO_INCLUDE_ROOT}/virtio/tlm SYMBOLIC)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/platforms ${VIRTIO_INCLUDE_ROOT}/virtio/platforms SYMBOLIC)
+
+function(virtio_tlm_target name)
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Werror)
+endfunction()
+
+function(virtio_tlm_library name)
+  file(GLOB sources CONFIGURE_DEPENDS ${ARGN})
+  add_library(${name} STATIC ${sources})
+  string(REPLACE "virtio_tlm_" "" short ${name})
+  add_library(virtio-tlm::${short} ALIAS ${name})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${VIRTIO_INCLUDE_ROOT}>)
+  virtio_tlm_target(${name})
+endfunction()
+
+# SystemC: found with pkg-config. The library carries the tag of C++17, so C++20 code must say so or fail to link.
+pkg_check_modules(SYSTEMC REQUIRED IMPORTED_TARGET systemc)
+add_library(virtio_systemc INTERFACE)
+target_link_libraries(virtio_systemc INTERFACE PkgConfig::SYSTEMC Threads::Threads)
+target_compile_definitions(virtio_systemc INTERFACE SC_CPLUSPLUS=201703L SC_INCLUDE_DYNAMIC_PROCESSES)
