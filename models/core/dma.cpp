@@ -1,0 +1,246 @@
+#include <virtio/core/dma.hpp>
+
+#include <algorithm>
+#include <atomic>
+
+namespace virtio {
+
+const char* to_string(DmaStatus status) {
+  switch (status) {
+  case DmaStatus::ok: return "ok";
+  case DmaStatus::address_error: return "address error";
+  case DmaStatus::bus_error: return "bus error";
+  case DmaStatus::cancelled: return "cancelled";
+  }
+  return "?";
+}
+
+const char* to_string(AccessKind kind) {
+  switch (kind) {
+  case AccessKind::available: return "available";
+  case AccessKind::descriptor: return "descriptor";
+  case AccessKind::indirect: return "indirect";
+  case AccessKind::driver_event: return "driver event";
+  case AccessKind::data: return "data";
+  case AccessKind::used: return "used";
+  case AccessKind::device_event: return "device event";
+  case AccessKind::message: return "message";
+  }
+  return "?";
+}
+
+DmaPort::~DmaPort() {
+  for (DmaTransaction& t : pool_)
+    if (t.owner) t.owner->in_flight_ = 0;
+}
+
+std::byte* DmaPort::find_window(GuestAddr addr, std::uint32_t len, bool write) {
+  if (!fits(addr, len)) return nullptr;
+  auto& windows = windows_[write];
+  for (const Window& w : windows)
+    if (raw(addr) - w.base < w.size) return nullptr; // known, but the access crosses its end
+  Window found;
+  if (!map(addr, write, found)) return nullptr;
+  windows.push_back(found);
+  const std::uint64_t offset = raw(addr) - found.base;
+  if (!found.host || offset >= found.size || len > found.size - offset) return nullptr;
+  return found.host + offset;
+}
+
+void DmaPort::invalidate(std::uint64_t base, std::uint64_t size) {
+  const std::uint64_t last = size == 0 ? base : base + (size - 1);
+  for (auto& windows : windows_)
+    std::erase_if(windows, [&](const Window& w) {
+      return w.base <= last && base <= w.base + (w.size ? w.size - 1 : 0);
+    });
+}
+
+DmaTransaction& DmaPort::allocate(std::uint32_t len) {
+  if (free_.empty()) free_.push_back(&pool_.emplace_back());
+  DmaTransaction& t = *free_.back();
+  free_.pop_back();
+  t.len = len;
+  t.buffer.resize(len);
+  t.state = DmaTransaction::State::issued;
+  ++outstanding_;
+  return t;
+}
+
+void DmaPort::release(DmaTransaction& t) {
+  t.state = DmaTransaction::State::free;
+  t.owner = nullptr;
+  --outstanding_;
+  free_.push_back(&t);
+}
+
+void DmaPort::answer(DmaTransaction& t, DmaStatus status) {
+  if (t.state == DmaTransaction::State::orphaned)
+    ++late_answers_;
+  else
+    t.owner->on_answer(t, status);
+  release(t);
+}
+
+bool DmaAccess::next_piece() {
+  while (first_.len == 0) {
+    if (rest_.empty()) return false;
+    first_ = rest_.front();
+    rest_ = rest_.subspan(1);
+  }
+  if (fits(first_.addr, first_.len)) return true;
+  status_ = DmaStatus::address_error;
+  return false;
+}
+
+bool DmaAccess::await_ready() {
+  if (scope().cancelled()) {
+    status_ = DmaStatus::cancelled;
+    return true;
+  }
+  while (next_piece()) {
+    std::byte* memory = port_.window(first_.addr, first_.len, write_);
+    if (!memory) return false;
+    std::memcpy(write_ ? memory : host_, write_ ? host_ : memory, first_.len);
+    host_ += first_.len;
+    first_.len = 0;
+  }
+  return true;
+}
+
+bool DmaAccess::await_suspend(std::coroutine_handle<> self) {
+  wake_.handle = self;
+  issue_more();
+  if (in_flight_ == 0) return false;
+  begin_wait();
+  return true;
+}
+
+void DmaAccess::issue_more() {
+  issuing_ = true;
+  while (status_ == DmaStatus::ok && in_flight_ < DmaPort::max_parallel && next_piece()) {
+    const auto to_boundary = DmaPort::max_transaction -
+                             static_cast<std::uint32_t>(raw(first_.addr) % DmaPort::max_transaction);
+    const std::uint32_t len = std::min(first_.len, to_boundary);
+    DmaTransaction& t = port_.allocate(len);
+    t.addr = first_.addr;
+    t.write = write_;
+    t.kind = kind_;
+    t.queue = queue_;
+    t.owner = this;
+    t.destination = write_ ? nullptr : host_;
+    if (write_) std::memcpy(t.buffer.data(), host_, len);
+    host_ += len;
+    first_.addr = first_.addr + len;
+    first_.len -= len;
+    ++in_flight_;
+    port_.issue(t);
+  }
+  issuing_ = false;
+}
+
+void DmaAccess::on_answer(DmaTransaction& t, DmaStatus status) {
+  --in_flight_;
+  if (scope().cancelled())
+    status_ = DmaStatus::cancelled;
+  else if (status != DmaStatus::ok && status_ == DmaStatus::ok)
+    status_ = status;
+  else if (status == DmaStatus::ok && t.destination)
+    std::memcpy(t.destination, t.buffer.data(), t.len);
+  if (issuing_) return;
+  issue_more();
+  if (in_flight_ == 0) scope().executor().post(wake_);
+}
+
+void DmaAccess::on_orphan() {
+  if (in_flight_ == 0) return;
+  for (DmaTransaction& t : port_.pool_)
+    if (t.owner == this) {
+      t.state = DmaTransaction::State::orphaned;
+      t.owner = nullptr;
+    }
+  in_flight_ = 0;
+  status_ = DmaStatus::cancelled;
+  scope().executor().post(wake_);
+}
+
+DmaAccess::~DmaAccess() {
+  if (in_flight_ == 0) return;
+  for (DmaTransaction& t : port_.pool_)
+    if (t.owner == this) {
+      t.state = DmaTransaction::State::orphaned;
+      t.owner = nullptr;
+    }
+}
+
+namespace {
+template <class T> bool aligned(const std::byte* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % std::atomic_ref<T>::required_alignment == 0;
+}
+template <class T> T swap_if_big(T v) {
+  if constexpr (std::endian::native == std::endian::little)
+    return v;
+  else
+    return static_cast<T>(LittleEndian<T>(v));
+}
+} // namespace
+
+template <std::unsigned_integral T>
+DmaLoad<T>::DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr)
+    : port_(port), addr_(addr),
+      access_(scope, port, queue, kind, addr, reinterpret_cast<std::byte*>(&value_)) {}
+
+template <std::unsigned_integral T> bool DmaLoad<T>::await_ready() {
+  if (!access_.is_cancelled()) {
+    std::byte* memory = port_.window(addr_, sizeof(T), false);
+    if (memory && aligned<T>(memory)) {
+      T& cell = *reinterpret_cast<T*>(memory);
+      value_ = swap_if_big(std::atomic_ref<T>(cell).load(std::memory_order_acquire));
+      return true;
+    }
+  }
+  return access_.await_ready();
+}
+
+template <std::unsigned_integral T>
+DmaStore<T>::DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind,
+                      GuestAddr addr, T value)
+    : port_(port), addr_(addr), value_(value),
+      access_(scope, port, queue, kind, addr, reinterpret_cast<std::byte*>(&value_)) {}
+
+template <std::unsigned_integral T> bool DmaStore<T>::await_ready() {
+  if (!access_.is_cancelled()) {
+    std::byte* memory = port_.window(addr_, sizeof(T), true);
+    if (memory && aligned<T>(memory)) {
+      T& cell = *reinterpret_cast<T*>(memory);
+      std::atomic_ref<T>(cell).store(swap_if_big(static_cast<T>(value_)), std::memory_order_release);
+      return true;
+    }
+  }
+  return access_.await_ready();
+}
+
+template class DmaLoad<std::uint16_t>;
+template class DmaLoad<std::uint32_t>;
+template class DmaLoad<std::uint64_t>;
+template class DmaStore<std::uint16_t>;
+template class DmaStore<std::uint32_t>;
+template class DmaStore<std::uint64_t>;
+
+bool HostMemoryPort::map(GuestAddr addr, bool, Window& window) {
+  if (raw(addr) - raw(base_) >= memory_.size()) return false;
+  window = {raw(base_), memory_.size(), memory_.data()};
+  return true;
+}
+
+void HostMemoryPort::issue(DmaTransaction& t) {
+  const std::uint64_t offset = raw(t.addr) - raw(base_);
+  if (offset >= memory_.size() || t.len > memory_.size() - offset) {
+    answer(t, DmaStatus::address_error);
+    return;
+  }
+  std::byte* memory = memory_.data() + offset;
+  std::memcpy(t.write ? memory : t.buffer.data(), t.write ? t.buffer.data() : memory, t.len);
+  answer(t, DmaStatus::ok);
+}
+
+} // namespace virtio

@@ -1,0 +1,271 @@
+// How a device reaches guest memory. A DmaPort is what a platform provides; a Dma is one queue's way to it, whose reads
+// and writes are awaited. An access covered by a window (DMI, or plain host memory) is done inside the await and never
+// suspends; anything else becomes tagged transactions of the port, each with its own buffer, which outlive the awaiting
+// frame if they must.
+#pragma once
+
+#include <virtio/core/task.hpp>
+#include <virtio/core/types.hpp>
+
+#include <deque>
+#include <span>
+#include <vector>
+
+namespace virtio {
+
+enum class DmaStatus : std::uint8_t {
+  ok,
+  address_error, ///< nothing answers at that address
+  bus_error,     ///< something answers with an error
+  cancelled,     ///< the queue or device was reset; the data is not valid
+};
+const char* to_string(DmaStatus status);
+
+/// What an access is for. The kinds of the ring engine boundary, and interrupt messages.
+enum class AccessKind : std::uint8_t {
+  available,
+  descriptor,
+  indirect,
+  driver_event,
+  data,
+  used,
+  device_event,
+  message,
+};
+const char* to_string(AccessKind kind);
+
+class DmaPort;
+class DmaAccess;
+
+/// One access on its way. It belongs to its port, in whose pool it returns.
+struct DmaTransaction {
+  enum class State : std::uint8_t { free, issued, orphaned };
+
+  GuestAddr addr{};
+  std::uint32_t len = 0;
+  bool write = false;
+  AccessKind kind = AccessKind::data;
+  std::uint16_t queue = 0;
+  State state = State::free;
+  DmaAccess* owner = nullptr;   // null once orphaned
+  std::byte* destination = nullptr; // where a read's bytes go when the answer comes
+  std::vector<std::byte> buffer; // `len` bytes
+};
+
+/// The memory side. Implementations: HostMemoryPort (below), and tlm/'s port for TLM-2.0 sockets.
+class DmaPort {
+public:
+  DmaPort() = default;
+  DmaPort(const DmaPort&) = delete;
+  DmaPort& operator=(const DmaPort&) = delete;
+  virtual ~DmaPort();
+
+  /// Host memory behind [addr, addr + len), or null when that range is not reached by pointer.
+  std::byte* window(GuestAddr addr, std::uint32_t len, bool write) {
+    for (const Window& w : windows_[write]) {
+      const std::uint64_t offset = raw(addr) - w.base;
+      if (offset < w.size && len <= w.size - offset) return w.host ? w.host + offset : nullptr;
+    }
+    return find_window(addr, len, write);
+  }
+
+  /// Transactions issued and not yet answered, orphaned ones included.
+  std::size_t outstanding() const { return outstanding_; }
+  /// Answers that came after nobody waited for them any longer.
+  std::uint64_t late_answers() const { return late_answers_; }
+
+  /// The largest single transaction, in bytes. Longer accesses are split at its multiples.
+  static constexpr std::uint32_t max_transaction = 4096;
+  /// How many transactions one access keeps under way.
+  static constexpr unsigned max_parallel = 16;
+
+protected:
+  /// A range reached by pointer; `host` null means: known not to be reachable by pointer.
+  struct Window {
+    std::uint64_t base = 0;
+    std::uint64_t size = 0;
+    std::byte* host = nullptr;
+  };
+  /// Asks the platform for a window around `addr`. Returns false when there is none to be known.
+  virtual bool map(GuestAddr addr, bool write, Window& window) = 0;
+  /// Sends a transaction off. The port calls answer() exactly once for it, now or later.
+  virtual void issue(DmaTransaction& transaction) = 0;
+  /// The answer; for a read, its bytes are in transaction.buffer.
+  void answer(DmaTransaction& transaction, DmaStatus status);
+  /// Forgets the windows that overlap [base, base + size).
+  void invalidate(std::uint64_t base, std::uint64_t size);
+
+private:
+  friend class DmaAccess;
+  std::byte* find_window(GuestAddr addr, std::uint32_t len, bool write);
+  DmaTransaction& allocate(std::uint32_t len);
+  void release(DmaTransaction& transaction);
+
+  std::vector<Window> windows_[2]; // by direction: [read, write]
+  std::deque<DmaTransaction> pool_;
+  std::vector<DmaTransaction*> free_;
+  std::size_t outstanding_ = 0;
+  std::uint64_t late_answers_ = 0;
+};
+
+/// A contiguous piece of guest memory.
+struct Piece {
+  GuestAddr addr{};
+  std::uint32_t len = 0;
+};
+
+/// An awaited read or write of guest memory, of one piece or of several; its result is a DmaStatus. Made by Dma.
+class DmaAccess : ScopeWait {
+public:
+  bool await_ready();
+  bool await_suspend(std::coroutine_handle<> self);
+  DmaStatus await_resume() {
+    end_wait();
+    return status_;
+  }
+
+  ~DmaAccess();
+
+protected:
+  friend class Dma;
+  friend class DmaPort;
+  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write, Piece piece,
+            std::byte* host)
+      : ScopeWait(scope), port_(port), host_(host), first_(piece), queue_(queue), kind_(kind),
+        write_(write) {}
+  /// Pieces [first, rest...]; `rest` must outlive the await.
+  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write, Piece first,
+            std::span<const Piece> rest, std::byte* host)
+      : DmaAccess(scope, port, queue, kind, write, first, host) {
+    rest_ = rest;
+  }
+
+  void set_status(DmaStatus status) { status_ = status; }
+  bool is_cancelled() const { return scope().cancelled(); }
+
+private:
+  void on_orphan() override;
+  void on_answer(DmaTransaction& transaction, DmaStatus status);
+  void issue_more();
+  bool next_piece();
+
+  DmaPort& port_;
+  std::byte* host_;
+  Piece first_;
+  std::span<const Piece> rest_;
+  std::uint16_t queue_;
+  AccessKind kind_;
+  bool write_;
+  bool issuing_ = false;
+  DmaStatus status_ = DmaStatus::ok;
+  unsigned in_flight_ = 0;
+  Wake wake_;
+};
+
+/// A value read from guest memory.
+template <class T> struct DmaValue {
+  DmaStatus status = DmaStatus::ok;
+  T value{};
+};
+
+/// An awaited read of one naturally aligned little-endian integer with acquire order: all later reads of this device
+/// see what the driver wrote before it.
+template <std::unsigned_integral T> class DmaLoad final {
+public:
+  DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr);
+  bool await_ready();
+  bool await_suspend(std::coroutine_handle<> self) { return access_.await_suspend(self); }
+  DmaValue<T> await_resume() { return {access_.await_resume(), value_}; }
+
+private:
+  struct Access : DmaAccess {
+    using DmaAccess::await_resume;
+    using DmaAccess::is_cancelled;
+    using DmaAccess::set_status;
+    Access(Scope& s, DmaPort& p, std::uint16_t q, AccessKind k, GuestAddr a, std::byte* host)
+        : DmaAccess(s, p, q, k, false, {a, sizeof(T)}, host) {}
+  };
+  DmaPort& port_;
+  GuestAddr addr_;
+  LittleEndian<T> value_;
+  Access access_;
+};
+
+/// An awaited write of one naturally aligned little-endian integer with release order: whoever reads it sees what this
+/// device wrote before.
+template <std::unsigned_integral T> class DmaStore final {
+public:
+  DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr, T value);
+  bool await_ready();
+  bool await_suspend(std::coroutine_handle<> self) { return access_.await_suspend(self); }
+  DmaStatus await_resume() { return access_.await_resume(); }
+
+private:
+  struct Access : DmaAccess {
+    using DmaAccess::await_resume;
+    using DmaAccess::is_cancelled;
+    using DmaAccess::set_status;
+    Access(Scope& s, DmaPort& p, std::uint16_t q, AccessKind k, GuestAddr a, std::byte* host)
+        : DmaAccess(s, p, q, k, true, {a, sizeof(T)}, host) {}
+  };
+  DmaPort& port_;
+  GuestAddr addr_;
+  LittleEndian<T> value_;
+  Access access_;
+};
+
+/// One queue's (or one device's) way to memory: a port, the scope whose reset cancels it, and the queue its accesses
+/// are tagged with.
+class Dma {
+public:
+  Dma(DmaPort& port, Scope& scope, std::uint16_t queue) : port_(&port), scope_(&scope), queue_(queue) {}
+
+  DmaAccess read(GuestAddr addr, void* to, std::uint32_t len, AccessKind kind) const {
+    return DmaAccess(*scope_, *port_, queue_, kind, false, {addr, len}, static_cast<std::byte*>(to));
+  }
+  /// `from` must stay valid until the await returns.
+  DmaAccess write(GuestAddr addr, const void* from, std::uint32_t len, AccessKind kind) const {
+    return DmaAccess(*scope_, *port_, queue_, kind, true, {addr, len},
+                     const_cast<std::byte*>(static_cast<const std::byte*>(from)));
+  }
+  /// Pieces are filled or read one after the other from consecutive host bytes. `rest` must outlive the await.
+  DmaAccess gather(Piece first, std::span<const Piece> rest, void* to, AccessKind kind) const {
+    return DmaAccess(*scope_, *port_, queue_, kind, false, first, rest, static_cast<std::byte*>(to));
+  }
+  DmaAccess scatter(Piece first, std::span<const Piece> rest, const void* from,
+                    AccessKind kind) const {
+    return DmaAccess(*scope_, *port_, queue_, kind, true, first, rest,
+                     const_cast<std::byte*>(static_cast<const std::byte*>(from)));
+  }
+  template <std::unsigned_integral T> DmaLoad<T> load_acquire(GuestAddr addr, AccessKind kind) const {
+    return DmaLoad<T>(*scope_, *port_, queue_, kind, addr);
+  }
+  template <std::unsigned_integral T>
+  DmaStore<T> store_release(GuestAddr addr, T value, AccessKind kind) const {
+    return DmaStore<T>(*scope_, *port_, queue_, kind, addr, value);
+  }
+
+  Scope& scope() const { return *scope_; }
+  DmaPort& port() const { return *port_; }
+
+private:
+  DmaPort* port_;
+  Scope* scope_;
+  std::uint16_t queue_;
+};
+
+/// Guest memory that is one range of host memory: for unit tests, fuzzers and drivers in this process.
+class HostMemoryPort final : public DmaPort {
+public:
+  /// [base, base + memory.size()) is `memory`; anything else is an address error.
+  HostMemoryPort(GuestAddr base, std::span<std::byte> memory) : base_(base), memory_(memory) {}
+
+private:
+  bool map(GuestAddr addr, bool write, Window& window) override;
+  void issue(DmaTransaction& transaction) override;
+
+  GuestAddr base_;
+  std::span<std::byte> memory_;
+};
+
+} // namespace virtio

@@ -1,0 +1,135 @@
+#include <virtio/core/executor.hpp>
+
+#include <utility>
+
+namespace virtio {
+
+Executor::~Executor() {
+  while (ready_head_) unlink(*ready_head_);
+  while (!timed_.empty()) unlink(*timed_.back());
+}
+
+bool Executor::before(const Wake* a, const Wake* b) {
+  return a->time_ != b->time_ ? a->time_ < b->time_ : a->order_ < b->order_;
+}
+
+void Executor::heap_place(std::size_t slot, Wake* wake) {
+  timed_[slot] = wake;
+  wake->slot_ = slot;
+}
+
+void Executor::heap_up(std::size_t slot) {
+  Wake* wake = timed_[slot];
+  while (slot > 0) {
+    const std::size_t parent = (slot - 1) / 2;
+    if (!before(wake, timed_[parent])) break;
+    heap_place(slot, timed_[parent]);
+    slot = parent;
+  }
+  heap_place(slot, wake);
+}
+
+void Executor::heap_down(std::size_t slot) {
+  Wake* wake = timed_[slot];
+  for (;;) {
+    std::size_t child = 2 * slot + 1;
+    if (child >= timed_.size()) break;
+    if (child + 1 < timed_.size() && before(timed_[child + 1], timed_[child])) ++child;
+    if (!before(timed_[child], wake)) break;
+    heap_place(slot, timed_[child]);
+    slot = child;
+  }
+  heap_place(slot, wake);
+}
+
+void Executor::unlink(Wake& wake) {
+  if (wake.slot_ == Wake::ready) {
+    (wake.prev_ ? wake.prev_->next_ : ready_head_) = wake.next_;
+    (wake.next_ ? wake.next_->prev_ : ready_tail_) = wake.prev_;
+    wake.next_ = wake.prev_ = nullptr;
+  } else {
+    const std::size_t slot = wake.slot_;
+    Wake* last = timed_.back();
+    timed_.pop_back();
+    if (last != &wake) {
+      heap_place(slot, last);
+      heap_up(slot);
+      heap_down(last->slot_);
+    }
+  }
+  wake.executor_ = nullptr;
+}
+
+void Executor::request(SimTime when) {
+  if (host_ && !running_) host_->request_run(when);
+}
+
+void Executor::post(Wake& wake) {
+  wake.cancel();
+  wake.executor_ = this;
+  wake.slot_ = Wake::ready;
+  wake.prev_ = ready_tail_;
+  (ready_tail_ ? ready_tail_->next_ : ready_head_) = &wake;
+  ready_tail_ = &wake;
+  request(now());
+}
+
+void Executor::post_at(Wake& wake, SimTime when) {
+  wake.cancel();
+  wake.executor_ = this;
+  wake.time_ = when;
+  wake.order_ = order_++;
+  timed_.push_back(&wake);
+  heap_up(timed_.size() - 1);
+  if (timed_.front() == &wake) request(when);
+}
+
+std::optional<SimTime> Executor::next_time() const {
+  if (ready_head_) return now();
+  if (!timed_.empty()) return timed_.front()->time_;
+  return std::nullopt;
+}
+
+std::size_t Executor::run(std::size_t limit) {
+  if (running_) return 0;
+  // Restored whatever happens: an exception that leaves a resumed coroutine must not leave the executor deaf.
+  struct Guard {
+    Executor& self;
+    Executor* outer = std::exchange(current_, &self);
+    explicit Guard(Executor& e) : self(e) { self.running_ = true; }
+    ~Guard() {
+      self.running_ = false;
+      current_ = outer;
+      if (const auto next = self.next_time()) self.request(*next);
+    }
+  } guard(*this);
+
+  std::size_t count = 0;
+  while (count < limit) {
+    Wake* wake = ready_head_;
+    if (!wake && !timed_.empty() && timed_.front()->time_ <= now()) wake = timed_.front();
+    if (!wake) break;
+    unlink(*wake);
+    ++count;
+    wake->handle.resume();
+  }
+  return count;
+}
+
+std::size_t Executor::run_until_idle(std::size_t limit) {
+  std::size_t count = 0;
+  while (count < limit) {
+    const auto next = next_time();
+    if (!next) break;
+    if (!host_ && *next > now_) now_ = *next;
+    count += run(limit - count);
+  }
+  return count;
+}
+
+void Executor::report(std::string_view who, std::exception_ptr error) {
+  if (!on_error_) std::terminate();
+  on_error_(who, std::move(error));
+}
+
+} // namespace virtio

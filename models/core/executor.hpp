@@ -1,0 +1,118 @@
+// The executor resumes coroutines: those that are ready, in the order in which they became so, and those whose time has
+// come, in order of time. It knows nothing of SystemC: a host tells it the time and runs it (tlm/executor.hpp does so
+// from one SC_METHOD; tests step it by hand).
+#pragma once
+
+#include <virtio/core/types.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace virtio {
+
+class Executor;
+
+/// A coroutine's place in an executor's ready list or timed queue. It lives in the awaiting frame and takes itself out
+/// when it is destroyed, so that frames and executor may be destroyed in either order.
+class Wake {
+public:
+  Wake() = default;
+  Wake(const Wake&) = delete;
+  Wake& operator=(const Wake&) = delete;
+  ~Wake() { cancel(); }
+
+  /// Takes the wake out of whatever it waits in. Harmless when it waits in nothing.
+  void cancel();
+  bool queued() const { return executor_ != nullptr; }
+
+  std::coroutine_handle<> handle;
+
+private:
+  friend class Executor;
+  static constexpr std::size_t ready = std::numeric_limits<std::size_t>::max();
+
+  Executor* executor_ = nullptr; // set while queued
+  Wake* next_ = nullptr;         // ready list
+  Wake* prev_ = nullptr;
+  std::size_t slot_ = 0; // place in the timed heap, or `ready`
+  SimTime time_{};
+  std::uint64_t order_ = 0; // equal times resume in the order of posting
+};
+
+class Executor {
+public:
+  /// Where time and wake-ups come from.
+  class Host {
+  public:
+    virtual ~Host() = default;
+    virtual SimTime now() const = 0;
+    /// Something will be ready at `when` (now or later): call run() then. Called only while run() is not active.
+    virtual void request_run(SimTime when) = 0;
+  };
+  /// What is done with an exception that left a task: `who` names the device and queue.
+  using ErrorHandler = std::function<void(std::string_view who, std::exception_ptr)>;
+
+  Executor() = default;
+  explicit Executor(Host& host) : host_(&host) {}
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+  ~Executor();
+
+  SimTime now() const { return host_ ? host_->now() : now_; }
+
+  /// Resumes `wake.handle` in the next run. A wake that is queued already moves to the end of the ready list.
+  void post(Wake& wake);
+  /// Resumes `wake.handle` in the first run at or after `when`.
+  void post_at(Wake& wake, SimTime when);
+
+  /// Resumes what is ready and what is due, at most `limit` of them; returns how many. The rest is requested from the
+  /// host again. A call from inside run() returns 0 at once: whoever is running goes on.
+  std::size_t run(std::size_t limit = default_limit);
+  bool running() const { return running_; }
+  bool idle() const { return ready_head_ == nullptr && timed_.empty(); }
+  std::optional<SimTime> next_time() const;
+
+  /// Without a host: runs, moving the time on from one timed wake to the next, until nothing is left or `limit`
+  /// coroutines were resumed. Returns how many were.
+  std::size_t run_until_idle(std::size_t limit = 100'000'000);
+
+  void set_error_handler(ErrorHandler handler) { on_error_ = std::move(handler); }
+  /// A task's exception ends here. Without a handler it terminates the program: nothing is swallowed.
+  void report(std::string_view who, std::exception_ptr error);
+
+  /// The executor that is resuming a coroutine on this thread, else null.
+  static Executor* current() { return current_; }
+
+  static constexpr std::size_t default_limit = 1'000'000;
+
+private:
+  friend class Wake;
+  void unlink(Wake& wake);
+  void request(SimTime when);
+  void heap_place(std::size_t slot, Wake* wake);
+  void heap_up(std::size_t slot);
+  void heap_down(std::size_t slot);
+  static bool before(const Wake* a, const Wake* b);
+
+  Host* host_ = nullptr;
+  SimTime now_{};
+  Wake* ready_head_ = nullptr;
+  Wake* ready_tail_ = nullptr;
+  std::vector<Wake*> timed_; // binary heap
+  std::uint64_t order_ = 0;
+  bool running_ = false;
+  ErrorHandler on_error_;
+  static inline thread_local Executor* current_ = nullptr;
+};
+
+inline void Wake::cancel() {
+  if (executor_) executor_->unlink(*this);
+}
+
+} // namespace virtio
