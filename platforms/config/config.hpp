@@ -1,0 +1,146 @@
+// The configuration file of a platform, read from TOML into typed structs. This is the public
+// schema: one struct for each table, its defaults as member initialisers, and in parameters.cpp one
+// row for each member, which drives parsing, range checks, `--set` and `virtio-tlm params` alike.
+// No SystemC.
+#pragma once
+
+#include <virtio/platforms/config/values.hpp>
+
+#include <tl/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace virtio::platform {
+
+struct CpuConfig {
+  std::uint64_t instructions_per_second = 100'000'000;
+  std::uint64_t quantum =
+      100'000; // instructions between two points where the CPU lets simulated time catch up
+  Frequency timebase{
+      10'000'000}; // of the mtime counter and of the device tree's timebase-frequency
+};
+
+struct PlatformConfig {
+  PlatformKind kind = PlatformKind::riscv_virt;
+  std::uint64_t seed = 1;
+  SimTime time_limit = std::chrono::seconds{60};
+  SimTime watchdog{0}; // longest silence of the UART while the script still waits; 0: no limit
+  std::filesystem::path firmware = "/usr/lib/u-boot/qemu-riscv64/u-boot.bin";
+  ByteSize ram{256ull << 20};
+  ByteSize reserved_memory{
+      16ull << 20};        // at the top of RAM, kept from the firmware for our own driver
+  bool own_driver = false; // after the script: stop the CPU and run our own driver
+  CpuConfig cpu;
+};
+
+struct MediaConfig {
+  std::string name;
+  std::filesystem::path file; // exists; already resolved against the folder of the TOML file
+  bool write_through = false; // false: work on a copy in --out
+};
+
+// Parameters of the ring engine (descriptor prefetch and so on). None takes effect untimed, so
+// there is none yet.
+struct RingConfig {};
+
+struct EntropyConfig {};
+
+struct BlockConfig {
+  std::optional<std::string> media; // name of a [[media]]; none: a RAM disk of `capacity`
+  std::optional<ByteSize> capacity; // set if and only if there is no medium; a multiple of 512
+  bool read_only = false;
+  std::string serial; // at most 20 bytes; empty: the device's name
+};
+
+struct NetConfig {
+  std::optional<MacAddress> mac; // none: made from the platform's seed and the device's name
+  std::uint16_t mtu = 1500;
+  Wire wire = Wire::loopback;
+  std::optional<std::string> capture;          // pcap file name inside --out
+  std::optional<std::filesystem::path> replay; // pcap file whose frames arrive; resolved, exists
+};
+
+struct ConsoleConfig {
+  ConsoleOutput output = ConsoleOutput::file; // file: NAME.log inside --out
+  std::uint16_t cols = 80;
+  std::uint16_t rows = 25;
+  std::string input; // bytes that arrive on the port as soon as the driver offers buffers
+};
+
+struct DeviceConfig {
+  std::string name;
+  DeviceType type = DeviceType::entropy;
+  Transport transport = Transport::mmio;
+  Fidelity fidelity = Fidelity::untimed;
+  // mmio: index of the register window, 0..7. pci: device number, 1..31. After load() always the
+  // final one.
+  std::uint8_t slot = 0;
+  std::uint16_t queue_size = 256; // largest a driver may choose; a power of two, 1..32768
+  SimTime reset_timeout = std::chrono::milliseconds{1};
+  RingConfig ring;
+  std::variant<EntropyConfig, BlockConfig, NetConfig, ConsoleConfig> function; // alternative `type`
+};
+
+// One step of the script typed into the UART: wait until `expect` has been printed, then type
+// `send`.
+struct StepConfig {
+  std::string expect; // empty: do not wait
+  std::string send;   // sent byte for byte, a line needs its "\n"
+  SimTime timeout = std::chrono::seconds{10};
+};
+
+struct Config {
+  std::filesystem::path file; // the TOML file
+  PlatformConfig platform;
+  std::vector<MediaConfig> media;    // names are unique
+  std::vector<DeviceConfig> devices; // names are unique, slots of a transport too
+  std::vector<StepConfig> steps;
+
+  // The medium of that name; load() has made sure that every name used by a device exists.
+  const MediaConfig& find_media(std::string_view name) const;
+};
+
+// What is wrong at one place, with a sentence that says what to do.
+struct ConfigError {
+  std::string source; // the file as the user named it, or "--set"
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+  std::string key; // dotted path as --set takes it: device.blk0.capacity
+  std::string sentence;
+
+  // "file:line:column: key: sentence", or "--set key: sentence".
+  std::string text() const;
+};
+
+// One `--set path=value`, not yet interpreted: "device.blk0.capacity", "1 MiB". Media and devices
+// are named by their name, steps by their place in the file, counted from 1: step.1.timeout.
+struct Override {
+  std::string path;
+  std::string value;
+};
+
+// Reads, overrides, checks and resolves. On failure every error found is in the list, in the order
+// of the file.
+tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path& file,
+                                                    const std::vector<Override>& overrides = {});
+
+// One line of `virtio-tlm params`.
+struct ParameterInfo {
+  std::string component; // platform, platform.cpu, media, device, block, ...
+  std::string path;      // as in --set, with NAME for a name: device.NAME.capacity
+  std::string unit;      // the units it may carry, or what kind of value it is
+  std::string fallback;  // the default as written in a file; "required" if there is none
+  std::string range;     // allowed values; empty: any
+  std::string source;    // where the default comes from; "assumed" if nothing backs it
+  std::string description;
+};
+
+std::vector<ParameterInfo> parameters();
+
+} // namespace virtio::platform

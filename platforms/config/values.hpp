@@ -1,0 +1,54 @@
+// The kinds of values a configuration file holds, each a type of its own, and how they are written:
+// a number and a unit ("256 MiB", "10 us", "10 MHz"), a MAC address, or a word from a list. Shared
+// by every struct of config.hpp.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace virtio::platform {
+
+// Simulated time, in picoseconds: 213 days at most. Written with one of ps, ns, us, ms, s.
+using SimTime = std::chrono::duration<std::uint64_t, std::pico>;
+
+// A size in memory or on a disk. Written with one of B, KiB, MiB, GiB, TiB.
+struct ByteSize {
+  std::uint64_t bytes = 0;
+  auto operator<=>(const ByteSize&) const = default;
+};
+
+// Written with one of Hz, kHz, MHz, GHz.
+struct Frequency {
+  std::uint64_t hertz = 0;
+  auto operator<=>(const Frequency&) const = default;
+};
+
+// Written as six pairs of hexadecimal digits, "52:54:00:12:34:56".
+using MacAddress = std::array<std::uint8_t, 6>;
+
+enum class PlatformKind { riscv_virt };
+enum class DeviceType { entropy, block, net, console };
+enum class Transport { mmio, pci };
+enum class Fidelity { untimed };
+enum class Wire { loopback, pcap, dhcp };
+enum class ConsoleOutput { file, terminal };
+
+// As written in the file, and as printed back: text(parse(x)) has the same meaning as x.
+std::string text(bool value);
+std::string text(std::uint64_t value);
+std::string text(SimTime value);
+std::string text(ByteSize value);
+std::string text(Frequency value);
+std::string text(const MacAddress& value);
+std::string_view text(PlatformKind value);
+std::string_view text(DeviceType value);
+std::string_view text(Transport value);
+std::string_view text(Fidelity value);
+std::string_view text(Wire value);
+std::string_view text(ConsoleOutput value);
+
+} // namespace virtio::platform
