@@ -1,6 +1,7 @@
-// One virtio device: status machine, feature negotiation, virtqueue set-up, configuration space and reset, the same for
-// every transport and every device type. A transport translates its registers into the calls below and carries the
-// notifications; a DeviceFunction does the work; a RingEngine walks the rings.
+// One virtio device: status machine, feature negotiation, virtqueue set-up, configuration space and
+// reset, the same for every transport and every device type. A transport translates its registers
+// into the calls below and carries the notifications; a DeviceFunction does the work; a RingEngine
+// walks the rings.
 #pragma once
 
 #include <virtio/core/device_function.hpp>
@@ -9,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,13 +47,15 @@ struct QueueConfig {
 
 struct DeviceParams {
   std::string name;
-  /// Device-independent features offered beside VIRTIO_F_VERSION_1, which always is. Only what this build implements.
-  FeatureSet transport_features{VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_ORDER_PLATFORM, VIRTIO_F_RING_RESET};
+  /// Device-independent features offered beside VIRTIO_F_VERSION_1, which always is. Only what this
+  /// build implements.
+  FeatureSet transport_features{VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_ORDER_PLATFORM,
+                                VIRTIO_F_RING_RESET};
   /// After this much simulated time a reset gives up on memory that does not answer (assumed).
   SimTime reset_timeout = milliseconds(100);
 };
 
-class Device final : public FunctionHost, private RingEngineClient {
+class Device final : public FunctionHost, public RingEngineClient {
 public:
   /// Builds the reference ring engine over `port`. `sink` may be null.
   Device(DeviceParams params, Executor& executor, DmaPort& port,
@@ -66,7 +70,8 @@ public:
   std::uint32_t driver_features(std::uint32_t select) const { return accepted_.word32(select); }
   /// Ignored once FEATURES_OK is set (virtio 1.4, 3.1.1).
   void write_driver_features(std::uint32_t select, std::uint32_t value);
-  /// During a reset: what it was before, so that a driver that polls sees non-zero until the reset is done.
+  /// During a reset: what it was before, so that a driver that polls sees non-zero until the reset
+  /// is done.
   std::uint8_t status() const { return status_; }
   void write_status(std::uint8_t value);
   /// True from the write of 0 to the status until nothing of the device is in flight.
@@ -75,7 +80,8 @@ public:
   std::uint16_t num_queues() const { return static_cast<std::uint16_t>(queues_.size()); }
   /// Null when the queue does not exist.
   const QueueConfig* queue(QueueIndex queue) const;
-  /// These five are ignored for a queue that does not exist or is enabled (virtio 1.4, 4.2.2.2: the driver MUST NOT).
+  /// These five are ignored for a queue that does not exist or is enabled (virtio 1.4, 4.2.2.2: the
+  /// driver MUST NOT).
   void write_queue_size(QueueIndex queue, std::uint16_t size);
   enum class Area : std::uint8_t { desc, driver, device };
   void write_queue_address(QueueIndex queue, Area area, bool high_half, std::uint32_t value);
@@ -87,7 +93,9 @@ public:
 
   void notify(QueueIndex queue, std::optional<NotificationData> data);
 
-  std::uint32_t config_size() const { return static_cast<std::uint32_t>(function_->config().size()); }
+  std::uint32_t config_size() const {
+    return static_cast<std::uint32_t>(function_->config().size());
+  }
   /// Bytes beyond the configuration space read as zero.
   void read_config(std::uint32_t offset, std::span<std::byte> bytes);
   /// Bytes beyond it are ignored.
@@ -110,7 +118,7 @@ public:
   // FunctionHost
   Dma dma(QueueIndex queue) override { return engine_->dma(queue); }
   void complete(Chain& chain, std::uint32_t written, bool more = false) override;
-  void fail(Chain& chain, RingError error) override { on_ring_error(chain.queue, error); }
+  void fail(Chain& chain, RingError error) override;
   void config_changed() override;
   bool live() const override { return (status_ & VIRTIO_STATUS_DRIVER_OK) != 0 && !resetting_; }
   Executor& executor() override { return executor_; }
@@ -127,9 +135,10 @@ private:
   void go_live(QueueIndex queue);
   void stop_queue(QueueIndex queue, bool to_defaults);
   void queue_stopped(QueueIndex queue, bool to_defaults);
-  void watch_reset();
+  Task<> watch_reset(Scope& timer);
   void settle();
-  void emit(EventKind kind, std::uint16_t queue = 0, std::uint32_t id = 0, std::uint64_t bytes = 0) {
+  void emit(EventKind kind, std::uint16_t queue = 0, std::uint32_t id = 0,
+            std::uint64_t bytes = 0) {
     if (sink_) [[unlikely]]
       sink_->on_event({executor_.now(), params_.name, kind, queue, id, bytes});
   }
@@ -141,7 +150,6 @@ private:
   Transport* transport_ = nullptr;
   std::unique_ptr<DeviceFunction> function_;
   std::unique_ptr<RingEngine> engine_;
-  Scope timers_;
 
   FeatureSet offered_;
   FeatureSet accepted_;   // what the driver wrote
@@ -155,6 +163,7 @@ private:
   std::uint32_t generation_ = 0;
   bool config_dirty_ = false; // changed since the driver last read it
   std::vector<std::function<void()>> when_settled_;
+  std::optional<Scope> reset_timer_;
 };
 
 } // namespace virtio

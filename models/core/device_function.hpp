@@ -1,5 +1,6 @@
-// The contract of a device type: what it offers, its configuration space, and what it does with a descriptor chain.
-// A function never sees a ring, a register or a transport; it reads and writes memory through its host's Dma.
+// The contract of a device type: what it offers, its configuration space, and what it does with a
+// descriptor chain. A function never sees a ring, a register or a transport; it reads and writes
+// memory through its host's Dma.
 #pragma once
 
 #include <virtio/core/ring_engine.hpp>
@@ -19,7 +20,8 @@ class FunctionHost {
 public:
   virtual ~FunctionHost() = default;
   virtual Dma dma(QueueIndex queue) = 0;
-  /// Returns a chain to the driver; `written` bytes were written to it from its first device-writable byte on.
+  /// Returns a chain to the driver; `written` bytes were written to it from its first
+  /// device-writable byte on.
   virtual void complete(Chain& chain, std::uint32_t written, bool more = false) = 0;
   /// A chain cannot be answered: the queue stops and DEVICE_NEEDS_RESET is set.
   virtual void fail(Chain& chain, RingError error) = 0;
@@ -38,7 +40,8 @@ public:
   virtual void attach(FunctionHost& host) { host_ = &host; }
 
   virtual DeviceType type() const = 0;
-  /// The device type's own feature bits that are offered. Must not change while a driver is attached.
+  /// The device type's own feature bits that are offered. Must not change while a driver is
+  /// attached.
   virtual FeatureSet features() const = 0;
   /// Whether the function can run with `accepted`, a subset of what was offered.
   virtual bool accepts(const FeatureSet& accepted) const {
@@ -53,7 +56,8 @@ public:
 
   /// The device-specific configuration space as it stands; empty when the type has none.
   virtual std::span<const std::byte> config() const { return {}; }
-  /// The driver wrote `bytes` at `offset`, within config(). What the type does not let it write is ignored.
+  /// The driver wrote `bytes` at `offset`, within config(). What the type does not let it write is
+  /// ignored.
   virtual void write_config(std::uint32_t offset, std::span<const std::byte> bytes) {
     (void)offset;
     (void)bytes;
@@ -63,7 +67,8 @@ public:
   virtual void start(const FeatureSet& negotiated) { (void)negotiated; }
   /// The device was reset: back to the state after power-on. Chains held were aborted before.
   virtual void reset() {}
-  /// Chains of this queue that the function holds are gone; forget them. Tasks that use one end by themselves.
+  /// Chains of this queue that the function holds are gone; forget them. Tasks that use one end by
+  /// themselves.
   virtual void on_abort(QueueIndex queue) { (void)queue; }
 
   virtual void on_chain(Chain& chain) = 0;

@@ -1,30 +1,41 @@
 #include <virtio/core/dma.hpp>
 
 #include <algorithm>
-#include <atomic>
 
 namespace virtio {
 
 const char* to_string(DmaStatus status) {
   switch (status) {
-  case DmaStatus::ok: return "ok";
-  case DmaStatus::address_error: return "address error";
-  case DmaStatus::bus_error: return "bus error";
-  case DmaStatus::cancelled: return "cancelled";
+  case DmaStatus::ok:
+    return "ok";
+  case DmaStatus::address_error:
+    return "address error";
+  case DmaStatus::bus_error:
+    return "bus error";
+  case DmaStatus::cancelled:
+    return "cancelled";
   }
   return "?";
 }
 
 const char* to_string(AccessKind kind) {
   switch (kind) {
-  case AccessKind::available: return "available";
-  case AccessKind::descriptor: return "descriptor";
-  case AccessKind::indirect: return "indirect";
-  case AccessKind::driver_event: return "driver event";
-  case AccessKind::data: return "data";
-  case AccessKind::used: return "used";
-  case AccessKind::device_event: return "device event";
-  case AccessKind::message: return "message";
+  case AccessKind::available:
+    return "available";
+  case AccessKind::descriptor:
+    return "descriptor";
+  case AccessKind::indirect:
+    return "indirect";
+  case AccessKind::driver_event:
+    return "driver event";
+  case AccessKind::data:
+    return "data";
+  case AccessKind::used:
+    return "used";
+  case AccessKind::device_event:
+    return "device event";
+  case AccessKind::message:
+    return "message";
   }
   return "?";
 }
@@ -118,8 +129,9 @@ bool DmaAccess::await_suspend(std::coroutine_handle<> self) {
 void DmaAccess::issue_more() {
   issuing_ = true;
   while (status_ == DmaStatus::ok && in_flight_ < DmaPort::max_parallel && next_piece()) {
-    const auto to_boundary = DmaPort::max_transaction -
-                             static_cast<std::uint32_t>(raw(first_.addr) % DmaPort::max_transaction);
+    const auto to_boundary =
+        DmaPort::max_transaction -
+        static_cast<std::uint32_t>(raw(first_.addr) % DmaPort::max_transaction);
     const std::uint32_t len = std::min(first_.len, to_boundary);
     DmaTransaction& t = port_.allocate(len);
     t.addr = first_.addr;
@@ -185,7 +197,8 @@ template <class T> T swap_if_big(T v) {
 } // namespace
 
 template <std::unsigned_integral T>
-DmaLoad<T>::DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr)
+DmaLoad<T>::DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind,
+                    GuestAddr addr)
     : port_(port), addr_(addr),
       access_(scope, port, queue, kind, addr, reinterpret_cast<std::byte*>(&value_)) {}
 
@@ -212,7 +225,8 @@ template <std::unsigned_integral T> bool DmaStore<T>::await_ready() {
     std::byte* memory = port_.window(addr_, sizeof(T), true);
     if (memory && aligned<T>(memory)) {
       T& cell = *reinterpret_cast<T*>(memory);
-      std::atomic_ref<T>(cell).store(swap_if_big(static_cast<T>(value_)), std::memory_order_release);
+      std::atomic_ref<T>(cell).store(swap_if_big(static_cast<T>(value_)),
+                                     std::memory_order_release);
       return true;
     }
   }

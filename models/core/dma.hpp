@@ -1,12 +1,13 @@
-// How a device reaches guest memory. A DmaPort is what a platform provides; a Dma is one queue's way to it, whose reads
-// and writes are awaited. An access covered by a window (DMI, or plain host memory) is done inside the await and never
-// suspends; anything else becomes tagged transactions of the port, each with its own buffer, which outlive the awaiting
-// frame if they must.
+// How a device reaches guest memory. A DmaPort is what a platform provides; a Dma is one queue's
+// way to it, whose reads and writes are awaited. An access covered by a window (DMI, or plain host
+// memory) is done inside the await and never suspends; anything else becomes tagged transactions of
+// the port, each with its own buffer, which outlive the awaiting frame if they must.
 #pragma once
 
 #include <virtio/core/task.hpp>
 #include <virtio/core/types.hpp>
 
+#include <atomic>
 #include <deque>
 #include <span>
 #include <vector>
@@ -47,9 +48,9 @@ struct DmaTransaction {
   AccessKind kind = AccessKind::data;
   std::uint16_t queue = 0;
   State state = State::free;
-  DmaAccess* owner = nullptr;   // null once orphaned
+  DmaAccess* owner = nullptr;       // null once orphaned
   std::byte* destination = nullptr; // where a read's bytes go when the answer comes
-  std::vector<std::byte> buffer; // `len` bytes
+  std::vector<std::byte> buffer;    // `len` bytes
 };
 
 /// The memory side. Implementations: HostMemoryPort (below), and tlm/'s port for TLM-2.0 sockets.
@@ -108,13 +109,19 @@ private:
   std::uint64_t late_answers_ = 0;
 };
 
+/// Orders this device's earlier writes before its later reads, as the driver sees them.
+inline void fence() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
 /// A contiguous piece of guest memory.
 struct Piece {
   GuestAddr addr{};
   std::uint32_t len = 0;
 };
 
-/// An awaited read or write of guest memory, of one piece or of several; its result is a DmaStatus. Made by Dma.
+/// An awaited read or write of guest memory, of one piece or of several; its result is a DmaStatus.
+/// Made by Dma.
 class DmaAccess : ScopeWait {
 public:
   bool await_ready();
@@ -129,13 +136,13 @@ public:
 protected:
   friend class Dma;
   friend class DmaPort;
-  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write, Piece piece,
-            std::byte* host)
+  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write,
+            Piece piece, std::byte* host)
       : ScopeWait(scope), port_(port), host_(host), first_(piece), queue_(queue), kind_(kind),
         write_(write) {}
   /// Pieces [first, rest...]; `rest` must outlive the await.
-  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write, Piece first,
-            std::span<const Piece> rest, std::byte* host)
+  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write,
+            Piece first, std::span<const Piece> rest, std::byte* host)
       : DmaAccess(scope, port, queue, kind, write, first, host) {
     rest_ = rest;
   }
@@ -168,8 +175,8 @@ template <class T> struct DmaValue {
   T value{};
 };
 
-/// An awaited read of one naturally aligned little-endian integer with acquire order: all later reads of this device
-/// see what the driver wrote before it.
+/// An awaited read of one naturally aligned little-endian integer with acquire order: all later
+/// reads of this device see what the driver wrote before it.
 template <std::unsigned_integral T> class DmaLoad final {
 public:
   DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr);
@@ -191,11 +198,12 @@ private:
   Access access_;
 };
 
-/// An awaited write of one naturally aligned little-endian integer with release order: whoever reads it sees what this
-/// device wrote before.
+/// An awaited write of one naturally aligned little-endian integer with release order: whoever
+/// reads it sees what this device wrote before.
 template <std::unsigned_integral T> class DmaStore final {
 public:
-  DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr, T value);
+  DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr,
+           T value);
   bool await_ready();
   bool await_suspend(std::coroutine_handle<> self) { return access_.await_suspend(self); }
   DmaStatus await_resume() { return access_.await_resume(); }
@@ -214,30 +222,35 @@ private:
   Access access_;
 };
 
-/// One queue's (or one device's) way to memory: a port, the scope whose reset cancels it, and the queue its accesses
-/// are tagged with.
+/// One queue's (or one device's) way to memory: a port, the scope whose reset cancels it, and the
+/// queue its accesses are tagged with.
 class Dma {
 public:
-  Dma(DmaPort& port, Scope& scope, std::uint16_t queue) : port_(&port), scope_(&scope), queue_(queue) {}
+  Dma(DmaPort& port, Scope& scope, std::uint16_t queue)
+      : port_(&port), scope_(&scope), queue_(queue) {}
 
   DmaAccess read(GuestAddr addr, void* to, std::uint32_t len, AccessKind kind) const {
-    return DmaAccess(*scope_, *port_, queue_, kind, false, {addr, len}, static_cast<std::byte*>(to));
+    return DmaAccess(*scope_, *port_, queue_, kind, false, {addr, len},
+                     static_cast<std::byte*>(to));
   }
   /// `from` must stay valid until the await returns.
   DmaAccess write(GuestAddr addr, const void* from, std::uint32_t len, AccessKind kind) const {
     return DmaAccess(*scope_, *port_, queue_, kind, true, {addr, len},
                      const_cast<std::byte*>(static_cast<const std::byte*>(from)));
   }
-  /// Pieces are filled or read one after the other from consecutive host bytes. `rest` must outlive the await.
+  /// Pieces are filled or read one after the other from consecutive host bytes. `rest` must outlive
+  /// the await.
   DmaAccess gather(Piece first, std::span<const Piece> rest, void* to, AccessKind kind) const {
-    return DmaAccess(*scope_, *port_, queue_, kind, false, first, rest, static_cast<std::byte*>(to));
+    return DmaAccess(*scope_, *port_, queue_, kind, false, first, rest,
+                     static_cast<std::byte*>(to));
   }
   DmaAccess scatter(Piece first, std::span<const Piece> rest, const void* from,
                     AccessKind kind) const {
     return DmaAccess(*scope_, *port_, queue_, kind, true, first, rest,
                      const_cast<std::byte*>(static_cast<const std::byte*>(from)));
   }
-  template <std::unsigned_integral T> DmaLoad<T> load_acquire(GuestAddr addr, AccessKind kind) const {
+  template <std::unsigned_integral T>
+  DmaLoad<T> load_acquire(GuestAddr addr, AccessKind kind) const {
     return DmaLoad<T>(*scope_, *port_, queue_, kind, addr);
   }
   template <std::unsigned_integral T>
@@ -254,7 +267,8 @@ private:
   std::uint16_t queue_;
 };
 
-/// Guest memory that is one range of host memory: for unit tests, fuzzers and drivers in this process.
+/// Guest memory that is one range of host memory: for unit tests, fuzzers and drivers in this
+/// process.
 class HostMemoryPort final : public DmaPort {
 public:
   /// [base, base + memory.size()) is `memory`; anything else is an address error.

@@ -1,5 +1,5 @@
-// The one typed event stream that leaves the models. Recording, coverage, checkers and scoreboards consume it; switched
-// off, it costs a predicted branch.
+// The one typed event stream that leaves the models. Recording, coverage, checkers and scoreboards
+// consume it; switched off, it costs a predicted branch.
 #pragma once
 
 #include <virtio/core/types.hpp>
@@ -10,19 +10,19 @@
 namespace virtio {
 
 enum class EventKind : std::uint8_t {
-  doorbell,       ///< id: notification data
-  chain,          ///< id: chain; bytes: readable + writable
-  used,           ///< id: chain; bytes: written length
-  interrupt,      ///< a used buffer notification
-  config_change,  ///< a configuration change notification
-  status,         ///< id: device status after a change
-  features,       ///< negotiation ended; id: 1 accepted, 0 refused
-  queue_enabled,  ///< id: queue size
-  queue_reset,    ///< the reset of one queue has ended
-  reset_begin,    ///< the driver asked for a device reset
-  reset_end,      ///< nothing of the device is in flight any longer
-  reset_timeout,  ///< bytes: transactions given up
-  error,          ///< id: RingError
+  doorbell,      ///< id: notification data
+  chain,         ///< id: chain; bytes: readable + writable
+  used,          ///< id: chain; bytes: written length
+  interrupt,     ///< a used buffer notification
+  config_change, ///< a configuration change notification
+  status,        ///< id: device status after a change
+  features,      ///< negotiation ended; id: 1 accepted, 0 refused
+  queue_enabled, ///< id: queue size
+  queue_reset,   ///< the reset of one queue has ended
+  reset_begin,   ///< the driver asked for a device reset
+  reset_end,     ///< nothing of the device is in flight any longer
+  reset_timeout, ///< bytes: transactions given up
+  error,         ///< id: RingError
 };
 const char* to_string(EventKind kind);
 

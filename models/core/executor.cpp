@@ -5,8 +5,10 @@
 namespace virtio {
 
 Executor::~Executor() {
-  while (ready_head_) unlink(*ready_head_);
-  while (!timed_.empty()) unlink(*timed_.back());
+  while (ready_head_)
+    unlink(*ready_head_);
+  while (!timed_.empty())
+    unlink(*timed_.back());
 }
 
 bool Executor::before(const Wake* a, const Wake* b) {
@@ -92,7 +94,8 @@ std::optional<SimTime> Executor::next_time() const {
 
 std::size_t Executor::run(std::size_t limit) {
   if (running_) return 0;
-  // Restored whatever happens: an exception that leaves a resumed coroutine must not leave the executor deaf.
+  // Restored whatever happens: an exception that leaves a resumed coroutine must not leave the
+  // executor deaf.
   struct Guard {
     Executor& self;
     Executor* outer = std::exchange(current_, &self);

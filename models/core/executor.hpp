@@ -1,6 +1,6 @@
-// The executor resumes coroutines: those that are ready, in the order in which they became so, and those whose time has
-// come, in order of time. It knows nothing of SystemC: a host tells it the time and runs it (tlm/executor.hpp does so
-// from one SC_METHOD; tests step it by hand).
+// The executor resumes coroutines: those that are ready, in the order in which they became so, and
+// those whose time has come, in order of time. It knows nothing of SystemC: a host tells it the
+// time and runs it (tlm/executor.hpp does so from one SC_METHOD; tests step it by hand).
 #pragma once
 
 #include <virtio/core/types.hpp>
@@ -18,8 +18,9 @@ namespace virtio {
 
 class Executor;
 
-/// A coroutine's place in an executor's ready list or timed queue. It lives in the awaiting frame and takes itself out
-/// when it is destroyed, so that frames and executor may be destroyed in either order.
+/// A coroutine's place in an executor's ready list or timed queue. It lives in the awaiting frame
+/// and takes itself out when it is destroyed, so that frames and executor may be destroyed in
+/// either order.
 class Wake {
 public:
   Wake() = default;
@@ -52,7 +53,8 @@ public:
   public:
     virtual ~Host() = default;
     virtual SimTime now() const = 0;
-    /// Something will be ready at `when` (now or later): call run() then. Called only while run() is not active.
+    /// Something will be ready at `when` (now or later): call run() then. Called only while run()
+    /// is not active.
     virtual void request_run(SimTime when) = 0;
   };
   /// What is done with an exception that left a task: `who` names the device and queue.
@@ -66,24 +68,27 @@ public:
 
   SimTime now() const { return host_ ? host_->now() : now_; }
 
-  /// Resumes `wake.handle` in the next run. A wake that is queued already moves to the end of the ready list.
+  /// Resumes `wake.handle` in the next run. A wake that is queued already moves to the end of the
+  /// ready list.
   void post(Wake& wake);
   /// Resumes `wake.handle` in the first run at or after `when`.
   void post_at(Wake& wake, SimTime when);
 
-  /// Resumes what is ready and what is due, at most `limit` of them; returns how many. The rest is requested from the
-  /// host again. A call from inside run() returns 0 at once: whoever is running goes on.
+  /// Resumes what is ready and what is due, at most `limit` of them; returns how many. The rest is
+  /// requested from the host again. A call from inside run() returns 0 at once: whoever is running
+  /// goes on.
   std::size_t run(std::size_t limit = default_limit);
   bool running() const { return running_; }
   bool idle() const { return ready_head_ == nullptr && timed_.empty(); }
   std::optional<SimTime> next_time() const;
 
-  /// Without a host: runs, moving the time on from one timed wake to the next, until nothing is left or `limit`
-  /// coroutines were resumed. Returns how many were.
+  /// Without a host: runs, moving the time on from one timed wake to the next, until nothing is
+  /// left or `limit` coroutines were resumed. Returns how many were.
   std::size_t run_until_idle(std::size_t limit = 100'000'000);
 
   void set_error_handler(ErrorHandler handler) { on_error_ = std::move(handler); }
-  /// A task's exception ends here. Without a handler it terminates the program: nothing is swallowed.
+  /// A task's exception ends here. Without a handler it terminates the program: nothing is
+  /// swallowed.
   void report(std::string_view who, std::exception_ptr error);
 
   /// The executor that is resuming a coroutine on this thread, else null.

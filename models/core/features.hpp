@@ -1,4 +1,5 @@
-// Feature bits: the set of 128 that this specification can number, and the device-independent ones (virtio 1.4, 6).
+// Feature bits: the set of 128 that this specification can number, and the device-independent ones
+// (virtio 1.4, 6).
 #pragma once
 
 #include <array>
@@ -7,14 +8,16 @@
 
 namespace virtio {
 
-/// A set of feature bits 0..127. Registers show it in words of 32 bits; words beyond the fourth read as zero.
+/// A set of feature bits 0..127. Registers show it in words of 32 bits; words beyond the fourth
+/// read as zero.
 class FeatureSet {
 public:
   static constexpr unsigned bits = 128;
 
   constexpr FeatureSet() = default;
   constexpr FeatureSet(std::initializer_list<unsigned> list) {
-    for (unsigned bit : list) set(bit);
+    for (unsigned bit : list)
+      set(bit);
   }
   constexpr bool has(unsigned bit) const {
     return bit < bits && (words_[bit / 64] >> (bit % 64) & 1) != 0;

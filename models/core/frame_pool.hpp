@@ -1,5 +1,6 @@
-// Where coroutine frames come from: free lists by size, one set for each thread, so that starting a task costs a few
-// instructions and no call of malloc. Under AddressSanitizer every frame is its own allocation, so that it sees misuse.
+// Where coroutine frames come from: free lists by size, one set for each thread, so that starting a
+// task costs a few instructions and no call of malloc. Under AddressSanitizer every frame is its
+// own allocation, so that it sees misuse.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
-// The ring engine boundary: what lies between a device function and its virtqueues. It is the same in C++ and in RTL,
-// group for group; in C++ a group is one call over a whole descriptor chain. RingEngine is the side that walks rings,
-// RingEngineClient the side that gets chains, errors and interrupts from it.
+// The ring engine boundary: what lies between a device function and its virtqueues. It is the same
+// in C++ and in RTL, group for group; in C++ a group is one call over a whole descriptor chain.
+// RingEngine is the side that walks rings, RingEngineClient the side that gets chains, errors and
+// interrupts from it.
 #pragma once
 
 #include <virtio/core/dma.hpp>
@@ -22,9 +23,9 @@ enum class RingError : std::uint8_t {
 };
 const char* to_string(RingError error);
 
-/// A descriptor chain as the device function sees it: its device-readable pieces first, then its device-writable ones,
-/// indirect tables flattened. Owned by the engine; valid until it is completed or its queue's scope is idle after an
-/// abort.
+/// A descriptor chain as the device function sees it: its device-readable pieces first, then its
+/// device-writable ones, indirect tables flattened. Owned by the engine; valid until it is
+/// completed or its queue's scope is idle after an abort.
 struct Chain {
   QueueIndex queue{};
   std::uint16_t id = 0;   ///< number in availability order, modulo 2^16
@@ -86,12 +87,16 @@ public:
   virtual ~RingEngine() = default;
 
   // Commands.
-  /// Hands the queue over and makes it live. Returns the reason when the set-up cannot work; the queue then stays off.
+  /// Hands the queue over and makes it live. Returns the reason when the set-up cannot work; the
+  /// queue then stays off.
   virtual RingError enable(QueueIndex queue, const QueueSetup& setup) = 0;
-  /// Stops issuing at once, drops what is in flight, calls `done` when nothing of the queue is outstanding.
+  /// Stops issuing at once, drops what is in flight, calls `done` when nothing of the queue is
+  /// outstanding.
   virtual void reset(QueueIndex queue, std::function<void()> done) = 0;
   /// Gives up on memory that does not answer; a reset under way then ends.
   virtual void orphan(QueueIndex queue) = 0;
+  /// Emits no further chain until the queue is reset; what was emitted can still be completed.
+  virtual void quiesce(QueueIndex queue) = 0;
   virtual QueueProgress progress(QueueIndex queue) const = 0;
   virtual bool enabled(QueueIndex queue) const = 0;
 
@@ -99,8 +104,9 @@ public:
   virtual void doorbell(QueueIndex queue, std::optional<NotificationData> data) = 0;
   /// Lets `count` more chains of the queue be emitted.
   virtual void credit(QueueIndex queue, std::uint32_t count) = 0;
-  /// The function is done with a chain and its writes are ordered. `written` bytes were written, from the first
-  /// device-writable byte on. With `more`, it becomes visible together with the next completion of the queue.
+  /// The function is done with a chain and its writes are ordered. `written` bytes were written,
+  /// from the first device-writable byte on. With `more`, it becomes visible together with the next
+  /// completion of the queue.
   virtual void complete(Chain& chain, std::uint32_t written, bool more = false) = 0;
 
   /// The queue's way to memory, for the data of its chains.

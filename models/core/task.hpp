@@ -1,7 +1,7 @@
-// Coroutine tasks and the scopes that own them. A task starts at once, and awaiting one that has ended does not suspend;
-// a child that had to suspend puts its parent on the executor's ready list when it ends. A scope is one device's or one
-// queue's set of running tasks: resetting it is cooperative, every await in it answers `cancelled` and the frames
-// unwind by themselves.
+// Coroutine tasks and the scopes that own them. A task starts at once, and awaiting one that has
+// ended does not suspend; a child that had to suspend puts its parent on the executor's ready list
+// when it ends. A scope is one device's or one queue's set of running tasks: resetting it is
+// cooperative, every await in it answers `cancelled` and the frames unwind by themselves.
 #pragma once
 
 #include <virtio/core/executor.hpp>
@@ -51,7 +51,9 @@ private:
 
 template <class T> class Promise : public PromiseBase {
 public:
-  template <std::convertible_to<T> U> void return_value(U&& v) { value_.emplace(std::forward<U>(v)); }
+  template <std::convertible_to<T> U> void return_value(U&& v) {
+    value_.emplace(std::forward<U>(v));
+  }
   T take() { return std::move(*value_); }
 
 private:
@@ -107,7 +109,8 @@ private:
   std::coroutine_handle<promise_type> handle_;
 };
 
-/// Something a task of a scope waits for that is not another task: an answer from memory, a time. Lives in the frame.
+/// Something a task of a scope waits for that is not another task: an answer from memory, a time.
+/// Lives in the frame.
 class ScopeWait {
 public:
   explicit ScopeWait(Scope& scope) : scope_(&scope) {}
@@ -141,8 +144,8 @@ public:
   /// Destroys the frames that are still suspended. What they had in flight is orphaned.
   ~Scope();
 
-  /// Runs `make()`, which returns a Task<void>, up to its first suspension, and owns it from then on. A cancelled scope
-  /// starts nothing.
+  /// Runs `make()`, which returns a Task<void>, up to its first suspension, and owns it from then
+  /// on. A cancelled scope starts nothing.
   template <class F> void start(F&& make) {
     if (cancelled_) return;
     ++active_;
@@ -152,7 +155,8 @@ public:
 
   /// Begins a reset: nothing new is issued, every await returns cancelled when its answer arrives.
   void cancel();
-  /// Gives up on answers that are still missing; the tasks see `cancelled` now. For the time-out of a reset.
+  /// Gives up on answers that are still missing; the tasks see `cancelled` now. For the time-out of
+  /// a reset.
   void orphan();
   /// Ends a reset. The scope must be idle.
   void reopen();
@@ -207,6 +211,8 @@ private:
   SimTime time_;
   Wake wake_;
 };
-inline Delay delay(Scope& scope, SimTime time) { return Delay(scope, time); }
+inline Delay delay(Scope& scope, SimTime time) {
+  return Delay(scope, time);
+}
 
 } // namespace virtio

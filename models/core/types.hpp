@@ -1,5 +1,5 @@
-// The small value types that every layer shares: guest addresses, queue numbers, simulated time, and the little-endian
-// integers of which all structures on the wire are made (virtio 1.4, 1.4).
+// The small value types that every layer shares: guest addresses, queue numbers, simulated time,
+// and the little-endian integers of which all structures on the wire are made (virtio 1.4, 1.4).
 #pragma once
 
 #include <array>
@@ -15,15 +15,23 @@ namespace virtio {
 /// An address as the driver wrote it: guest-physical, or a bus address behind an IOMMU.
 enum class GuestAddr : std::uint64_t {};
 
-constexpr std::uint64_t raw(GuestAddr a) { return static_cast<std::uint64_t>(a); }
+constexpr std::uint64_t raw(GuestAddr a) {
+  return static_cast<std::uint64_t>(a);
+}
 /// Wraps modulo 2^64, as the bus does; whoever needs a range checks it with `fits`.
-constexpr GuestAddr operator+(GuestAddr a, std::uint64_t n) { return GuestAddr{raw(a) + n}; }
+constexpr GuestAddr operator+(GuestAddr a, std::uint64_t n) {
+  return GuestAddr{raw(a) + n};
+}
 /// True when [a, a + len) does not wrap past the end of the 64-bit address space.
-constexpr bool fits(GuestAddr a, std::uint64_t len) { return len == 0 || raw(a) <= ~0ull - (len - 1); }
+constexpr bool fits(GuestAddr a, std::uint64_t len) {
+  return len == 0 || raw(a) <= ~0ull - (len - 1);
+}
 
 /// The number of a virtqueue of one device, 0..65535.
 enum class QueueIndex : std::uint16_t {};
-constexpr std::uint16_t raw(QueueIndex q) { return static_cast<std::uint16_t>(q); }
+constexpr std::uint16_t raw(QueueIndex q) {
+  return static_cast<std::uint16_t>(q);
+}
 
 /// A point or a span of simulated time in picoseconds (213 days fit).
 struct SimTime {
@@ -32,10 +40,18 @@ struct SimTime {
   friend constexpr SimTime operator+(SimTime a, SimTime b) { return {a.ps + b.ps}; }
   friend constexpr SimTime operator-(SimTime a, SimTime b) { return {a.ps - b.ps}; }
 };
-constexpr SimTime picoseconds(std::uint64_t n) { return {n}; }
-constexpr SimTime nanoseconds(std::uint64_t n) { return {n * 1'000}; }
-constexpr SimTime microseconds(std::uint64_t n) { return {n * 1'000'000}; }
-constexpr SimTime milliseconds(std::uint64_t n) { return {n * 1'000'000'000}; }
+constexpr SimTime picoseconds(std::uint64_t n) {
+  return {n};
+}
+constexpr SimTime nanoseconds(std::uint64_t n) {
+  return {n * 1'000};
+}
+constexpr SimTime microseconds(std::uint64_t n) {
+  return {n * 1'000'000};
+}
+constexpr SimTime milliseconds(std::uint64_t n) {
+  return {n * 1'000'000'000};
+}
 
 /// An unsigned integer stored little-endian at any alignment.
 template <std::unsigned_integral T> class LittleEndian {
