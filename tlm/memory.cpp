@@ -77,8 +77,7 @@ tlm::tlm_response_status Memory::access(tlm::tlm_generic_payload& transaction) {
   }
   // IEEE 1666, 14.12 and 14.13: the address wraps every `width` bytes, the enables repeat.
   for (std::uint64_t i = 0; i < length; ++i) {
-    if (enables && enables[i % transaction.get_byte_enable_length()] != TLM_BYTE_ENABLED)
-      continue;
+    if (enables && enables[i % transaction.get_byte_enable_length()] != TLM_BYTE_ENABLED) continue;
     if (write)
       storage[i % width] = std::byte{data[i]};
     else

@@ -47,23 +47,30 @@ DmaPort::~DmaPort() {
 
 std::byte* DmaPort::find_window(GuestAddr addr, std::uint32_t len, bool write) {
   if (!fits(addr, len)) return nullptr;
-  auto& windows = windows_[write];
-  for (const Window& w : windows)
-    if (raw(addr) - w.base < w.size) return nullptr; // known, but the access crosses its end
+  const auto holds = [&](const Window& w) { return raw(addr) - w.base < w.size; };
+  auto& refused = refused_[write];
+  // Known not to be reachable, or a window whose end the access crosses.
+  if (std::any_of(refused.begin(), refused.end(), holds)) return nullptr;
+  if (std::any_of(windows_[write].begin(), windows_[write].end(), holds)) return nullptr;
   Window found;
   if (!map(addr, write, found)) return nullptr;
-  windows.push_back(found);
+  if (!found.host) {
+    // A driver can name any number of addresses without a window: keep the latest few.
+    refused[next_refused_++ % refused.size()] = found;
+    return nullptr;
+  }
+  windows_[write].push_back(found);
   const std::uint64_t offset = raw(addr) - found.base;
-  if (!found.host || offset >= found.size || len > found.size - offset) return nullptr;
-  return found.host + offset;
+  return offset < found.size && len <= found.size - offset ? found.host + offset : nullptr;
 }
 
 void DmaPort::invalidate(std::uint64_t base, std::uint64_t size) {
   const std::uint64_t last = size == 0 ? base : base + (size - 1);
   for (auto& windows : windows_)
-    std::erase_if(windows, [&](const Window& w) {
-      return w.base <= last && base <= w.base + (w.size ? w.size - 1 : 0);
-    });
+    std::erase_if(windows,
+                  [&](const Window& w) { return w.base <= last && base <= w.base + (w.size - 1); });
+  for (auto& refused : refused_)
+    refused.fill({});
 }
 
 DmaTransaction& DmaPort::allocate(std::uint32_t len) {

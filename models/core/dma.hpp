@@ -65,7 +65,7 @@ public:
   std::byte* window(GuestAddr addr, std::uint32_t len, bool write) {
     for (const Window& w : windows_[write]) {
       const std::uint64_t offset = raw(addr) - w.base;
-      if (offset < w.size && len <= w.size - offset) return w.host ? w.host + offset : nullptr;
+      if (offset < w.size && len <= w.size - offset) return w.host + offset;
     }
     return find_window(addr, len, write);
   }
@@ -102,7 +102,9 @@ private:
   DmaTransaction& allocate(std::uint32_t len);
   void release(DmaTransaction& transaction);
 
-  std::vector<Window> windows_[2]; // by direction: [read, write]
+  std::vector<Window> windows_[2];                  // by direction: [read, write]
+  std::array<std::array<Window, 16>, 2> refused_{}; // likewise
+  std::size_t next_refused_ = 0;
   std::deque<DmaTransaction> pool_;
   std::vector<DmaTransaction*> free_;
   std::size_t outstanding_ = 0;

@@ -103,6 +103,7 @@ std::size_t Executor::run(std::size_t limit) {
     ~Guard() {
       self.running_ = false;
       current_ = outer;
+      if (!self.errors_.empty()) self.request(self.now());
       if (const auto next = self.next_time()) self.request(*next);
     }
   } guard(*this);
@@ -126,13 +127,24 @@ std::size_t Executor::run_until_idle(std::size_t limit) {
     if (!next) break;
     if (!host_ && *next > now_) now_ = *next;
     count += run(limit - count);
+    flush_errors();
   }
+  flush_errors();
   return count;
 }
 
 void Executor::report(std::string_view who, std::exception_ptr error) {
-  if (!on_error_) std::terminate();
-  on_error_(who, std::move(error));
+  errors_.emplace_back(who, std::move(error));
+  request(now());
+}
+
+void Executor::flush_errors() {
+  while (!errors_.empty()) {
+    auto [who, error] = std::move(errors_.front());
+    errors_.erase(errors_.begin());
+    if (!on_error_) std::terminate();
+    on_error_(who, std::move(error));
+  }
 }
 
 } // namespace virtio

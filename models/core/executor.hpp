@@ -11,7 +11,9 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace virtio {
@@ -87,9 +89,12 @@ public:
   std::size_t run_until_idle(std::size_t limit = 100'000'000);
 
   void set_error_handler(ErrorHandler handler) { on_error_ = std::move(handler); }
-  /// A task's exception ends here. Without a handler it terminates the program: nothing is
-  /// swallowed.
+  /// A task's exception ends here and is kept until the host asks for it, so that it is raised only
+  /// when the executor is back in order.
   void report(std::string_view who, std::exception_ptr error);
+  /// Hands what was reported to the handler, one by one. Without a handler it terminates the
+  /// program: nothing is swallowed. The handler may throw; the rest is kept for the next call.
+  void flush_errors();
 
   /// The executor that is resuming a coroutine on this thread, else null.
   static Executor* current() { return current_; }
@@ -113,6 +118,7 @@ private:
   std::uint64_t order_ = 0;
   bool running_ = false;
   ErrorHandler on_error_;
+  std::vector<std::pair<std::string, std::exception_ptr>> errors_;
   static inline thread_local Executor* current_ = nullptr;
 };
 
