@@ -1,19 +1,70 @@
+#include <virtio/platforms/config/units.hpp>
 #include <virtio/platforms/config/values.hpp>
+
+#include <fmt/format.h>
+
+#include <span>
 
 namespace virtio::platform {
 
+namespace {
+
+// In the largest unit that leaves a whole number, so that nothing is lost.
+std::string with_unit(std::uint64_t value, std::span<const Unit> units) {
+  const Unit* best = &units.front();
+  for (const Unit& unit : units)
+    if (value % unit.factor == 0) best = &unit;
+  return fmt::format("{} {}", value / best->factor, best->name);
+}
+
+} // namespace
+
+std::string text(bool value) {
+  return value ? "true" : "false";
+}
+
+std::string text(std::uint64_t value) {
+  return fmt::format("{}", value);
+}
+
+std::string text(SimTime value) {
+  return value.count() == 0 ? "0 s" : with_unit(value.count(), Units<SimTime>::all);
+}
+
+std::string text(ByteSize value) {
+  return with_unit(value.bytes, Units<ByteSize>::all);
+}
+
+std::string text(Frequency value) {
+  return with_unit(value.hertz, Units<Frequency>::all);
+}
+
+std::string text(const MacAddress& value) {
+  return fmt::format("{:02x}", fmt::join(value, ":"));
+}
+
+std::string_view text(PlatformKind value) {
+  return word(value);
+}
+
 std::string_view text(DeviceType value) {
-  switch (value) {
-  case DeviceType::entropy:
-    return "entropy";
-  case DeviceType::block:
-    return "block";
-  case DeviceType::net:
-    return "net";
-  case DeviceType::console:
-    return "console";
-  }
-  return "?";
+  return word(value);
+}
+
+std::string_view text(Transport value) {
+  return word(value);
+}
+
+std::string_view text(Fidelity value) {
+  return word(value);
+}
+
+std::string_view text(Wire value) {
+  return word(value);
+}
+
+std::string_view text(ConsoleOutput value) {
+  return word(value);
 }
 
 } // namespace virtio::platform

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <compare>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -38,7 +39,9 @@ enum class Wire { loopback, pcap, dhcp };
 enum class ConsoleOutput { file, terminal };
 
 // As written in the file, and as printed back: text(parse(x)) has the same meaning as x.
-std::string text(bool value);
+std::string text(std::same_as<bool> auto value) {
+  return value ? "true" : "false";
+}
 std::string text(std::uint64_t value);
 std::string text(SimTime value);
 std::string text(ByteSize value);

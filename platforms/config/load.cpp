@@ -1,0 +1,322 @@
+// From a TOML file to a Config: reads the tables, then checks what only the whole file can show.
+#include <virtio/platforms/config/reader.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+namespace virtio::platform {
+
+namespace {
+
+// The path of the n-th object (from 0): by its name, or by its number if it has none.
+std::string object_path(Reader& reader, const toml::table& table, std::string_view kind,
+                        std::size_t n) {
+  if (const auto name = reader.peek(table, "", "name"); name && name->has_letters())
+    return fmt::format("{}.{}", kind, name->string);
+  return fmt::format("{}.{}", kind, n + 1);
+}
+
+void read_platform(Reader& reader, const toml::table& root, PlatformConfig& platform) {
+  const toml::table* table = reader.single_table(root, "platform");
+  if (!table) return;
+  Reader::Object object{"platform", table->source(), {}, {"cpu"}, {}};
+  bind(platform, "", object.parameters);
+  bind(platform.cpu, "cpu.", object.parameters);
+  reader.read(*table, std::move(object));
+}
+
+void read_media(Reader& reader, const toml::table& root, std::vector<MediaConfig>& media) {
+  for (const toml::table* table : reader.tables(root, "media")) {
+    MediaConfig medium;
+    const std::string path = object_path(reader, *table, "media", media.size());
+    Reader::Object object{path, table->source(), {}, {}, {}};
+    bind(medium, "", object.parameters);
+    reader.read(*table, std::move(object));
+    media.push_back(std::move(medium));
+  }
+}
+
+void read_steps(Reader& reader, const toml::table& root, std::vector<StepConfig>& steps) {
+  for (const toml::table* table : reader.tables(root, "step")) {
+    StepConfig step;
+    const std::string path = fmt::format("step.{}", steps.size() + 1);
+    Reader::Object object{path, table->source(), {}, {}, {}};
+    bind(step, "", object.parameters);
+    reader.read(*table, std::move(object));
+    if (reader.absent(path + ".expect") && reader.absent(path + ".send"))
+      reader.fail(path + ".expect", "a step needs expect, send or both");
+    steps.push_back(std::move(step));
+  }
+}
+
+using Function = decltype(DeviceConfig::function);
+
+Function function_of(DeviceType type) {
+  switch (type) {
+  case DeviceType::entropy:
+    return EntropyConfig{};
+  case DeviceType::block:
+    return BlockConfig{};
+  case DeviceType::net:
+    return NetConfig{};
+  case DeviceType::console:
+    return ConsoleConfig{};
+  }
+  throw std::logic_error("a device type without a parameter table: add it to function_of()");
+}
+
+// The keys of all device types but `type`, each with the sentence that refuses it. While the type
+// itself is wrong, they are passed over silently: one mistake, one error.
+std::map<std::string, std::string> foreign_keys(std::optional<DeviceType> type) {
+  std::map<std::string, std::string> foreign;
+  for (const auto& [name, other] : Choices<DeviceType>::all) {
+    if (other == type) continue;
+    std::visit(
+        [&, name = name](const auto& function) {
+          for (const auto& row : table(function).parameters)
+            foreign[std::string(row.key)] =
+                type ? fmt::format("is a parameter of {} devices; this is a {} device", name,
+                                   text(*type))
+                     : "";
+        },
+        function_of(other));
+  }
+  return foreign;
+}
+
+void read_device(Reader& reader, const toml::table& table, std::string path, DeviceConfig& device) {
+  std::optional<DeviceType> type;
+  if (const auto raw = reader.peek(table, path, "type"))
+    if (const auto parsed = parse<DeviceType>(*raw)) type = *parsed;
+  Reader::Object object{std::move(path), table.source(), {}, {"ring"}, foreign_keys(type)};
+  bind(device, "", object.parameters);
+  bind(device.ring, "ring.", object.parameters);
+  if (type) {
+    device.function = function_of(*type);
+    std::visit([&](auto& function) { bind(function, "", object.parameters); }, device.function);
+  }
+  reader.read(table, std::move(object));
+}
+
+// What the checks below go through: every device with its path.
+struct ReadDevice {
+  std::string path;
+  DeviceConfig config;
+};
+
+std::vector<ReadDevice> read_devices(Reader& reader, const toml::table& root) {
+  std::vector<ReadDevice> devices;
+  for (const toml::table* table : reader.tables(root, "device")) {
+    devices.push_back({object_path(reader, *table, "device", devices.size()), {}});
+    read_device(reader, *table, devices.back().path, devices.back().config);
+  }
+  return devices;
+}
+
+template <class Named>
+void check_names(Reader& reader, std::string_view kind, const std::vector<Named>& objects) {
+  std::set<std::string> names;
+  for (const Named& object : objects)
+    if (!object.name.empty() && !names.insert(object.name).second)
+      reader.fail(fmt::format("{}.{}.name", kind, object.name),
+                  fmt::format("two are called \"{}\": give one another name", object.name));
+}
+
+// An input file must be there; `remedy` says how it comes to be.
+void check_input(Reader& reader, const std::string& path, const std::filesystem::path& file,
+                 std::string_view remedy) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(file, ignored)) {
+    if (access(file.c_str(), R_OK) != 0)
+      reader.fail(path, fmt::format("{} cannot be read: check its permissions", file.string()));
+  } else {
+    reader.fail(path, fmt::format("there is no file {}; {}", file.string(), remedy));
+  }
+}
+
+void check_platform(Reader& reader, const PlatformConfig& platform) {
+  check_input(reader, "platform.firmware", platform.firmware,
+              "`apt-get install u-boot-qemu` installs U-Boot for this platform as " +
+                  PlatformConfig{}.firmware.string());
+  if (platform.reserved_memory.bytes > platform.ram.bytes / 2)
+    reader.fail("platform.reserved_memory",
+                fmt::format("{} is more than half of the RAM ({})", text(platform.reserved_memory),
+                            text(platform.ram)));
+}
+
+void check_media(Reader& reader, const std::vector<MediaConfig>& media) {
+  check_names(reader, "media", media);
+  for (const MediaConfig& medium : media) {
+    const std::string path = fmt::format("media.{}.file", medium.name);
+    if (!reader.good(path)) continue;
+    check_input(
+        reader, path, medium.file,
+        fmt::format("`truncate -s 64M {}` makes an empty one, and `./quickstart demo` makes "
+                    "those of the demo",
+                    medium.file.string()));
+    if (medium.write_through && access(medium.file.c_str(), F_OK) == 0 &&
+        access(medium.file.c_str(), W_OK) != 0)
+      reader.fail(path, fmt::format("{} cannot be written, but write_through is set",
+                                    medium.file.string()));
+  }
+}
+
+struct SlotRange {
+  std::uint8_t first, last;
+};
+
+SlotRange slots_of(Transport transport) {
+  // QEMU's virt machine has eight virtio-mmio windows; PCI device 0 is the host bridge.
+  return transport == Transport::mmio ? SlotRange{0, 7} : SlotRange{1, 31};
+}
+
+// Given slots first, then the free ones in the order of the file.
+void assign_slots(Reader& reader, std::vector<ReadDevice>& devices) {
+  std::map<std::pair<Transport, std::uint8_t>, std::string> taken;
+  for (const auto& [path, device] : devices) {
+    if (!reader.good(path + ".slot") || !reader.good(path + ".transport")) continue;
+    const auto [first, last] = slots_of(device.transport);
+    if (device.slot < first || device.slot > last) {
+      reader.fail(path + ".slot", fmt::format("{} is not allowed: {} has slots {} .. {}",
+                                              device.slot, text(device.transport), first, last));
+      continue;
+    }
+    const auto [other, is_free] = taken.emplace(std::pair(device.transport, device.slot), path);
+    if (!is_free)
+      reader.fail(path + ".slot", fmt::format("{} slot {} is already that of {}",
+                                              text(device.transport), device.slot, other->second));
+  }
+  for (auto& [path, device] : devices) {
+    if (!reader.absent(path + ".slot") || !reader.good(path + ".transport")) continue;
+    const auto [first, last] = slots_of(device.transport);
+    unsigned slot = first;
+    while (slot <= last && taken.contains({device.transport, static_cast<std::uint8_t>(slot)}))
+      ++slot;
+    if (slot > last) {
+      reader.fail(path + ".slot", fmt::format("all {} {} slots are taken", last - first + 1,
+                                              text(device.transport)));
+      continue;
+    }
+    device.slot = static_cast<std::uint8_t>(slot);
+    taken.emplace(std::pair(device.transport, device.slot), path);
+  }
+}
+
+// Checks that need more than one parameter or more than one device.
+class DeviceCheck {
+public:
+  DeviceCheck(Reader& reader, const std::vector<MediaConfig>& media)
+      : reader_(reader), media_(media) {}
+
+  void operator()(const std::string&, const EntropyConfig&) {}
+  void operator()(const std::string&, const ConsoleConfig&) {}
+
+  void operator()(const std::string& path, const BlockConfig& block) {
+    const bool has_media = !reader_.absent(path + ".media");
+    const bool has_capacity = !reader_.absent(path + ".capacity");
+    if (has_media && has_capacity)
+      reader_.fail(path + ".capacity",
+                   "the medium's file decides the size: leave out one of the two");
+    if (!has_media && !has_capacity)
+      reader_.fail(path + ".media", "a block device needs media, or capacity for a RAM disk");
+    if (block.media) check_medium(path, block);
+  }
+
+  void operator()(const std::string& path, const NetConfig& net) {
+    if (net.replay && net.wire != Wire::pcap)
+      reader_.fail(path + ".replay", R"(is only played by wire = "pcap")");
+    if (net.wire == Wire::pcap && reader_.absent(path + ".replay"))
+      reader_.fail(path + ".wire", R"("pcap" needs a file to play: set replay)");
+    if (net.replay)
+      check_input(reader_, path + ".replay", *net.replay,
+                  "`tcpdump -w` or a run with capture = ... writes such a file");
+    if (net.capture) {
+      const auto [other, is_new] = captures_.emplace(*net.capture, path);
+      if (!is_new)
+        reader_.fail(path + ".capture",
+                     fmt::format("{} already writes \"{}\"", other->second, *net.capture));
+    }
+  }
+
+private:
+  void check_medium(const std::string& path, const BlockConfig& block) {
+    std::vector<std::string> names;
+    for (const MediaConfig& medium : media_)
+      names.push_back(medium.name);
+    if (std::find(names.begin(), names.end(), *block.media) == names.end()) {
+      reader_.fail(path + ".media",
+                   fmt::format("there is no [[media]] called \"{}\", only {}{}", *block.media,
+                               quoted_list(names), did_you_mean(*block.media, names)));
+      return;
+    }
+    const auto [user, is_first] = media_users_.emplace(*block.media, User{path, block.read_only});
+    if (!is_first && !(block.read_only && user->second.read_only))
+      reader_.fail(path + ".media",
+                   fmt::format("{} uses \"{}\" too: only read-only devices may share a medium",
+                               user->second.path, *block.media));
+  }
+
+  struct User {
+    std::string path;
+    bool read_only;
+  };
+
+  Reader& reader_;
+  const std::vector<MediaConfig>& media_;
+  std::map<std::string, User> media_users_;
+  std::map<std::string, std::string> captures_;
+};
+
+} // namespace
+
+tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path& file,
+                                                    const std::vector<Override>& overrides) {
+  Reader reader(file, overrides);
+  const std::optional<toml::table> root = reader.open();
+  if (!root) return tl::unexpected(reader.errors());
+
+  Config config;
+  config.file = file;
+  reader.refuse_other_keys(*root, {"platform", "media", "device", "step"});
+  read_platform(reader, *root, config.platform);
+  read_media(reader, *root, config.media);
+  std::vector<ReadDevice> devices = read_devices(reader, *root);
+  read_steps(reader, *root, config.steps);
+
+  check_platform(reader, config.platform);
+  check_media(reader, config.media);
+  assign_slots(reader, devices);
+  DeviceCheck check(reader, config.media);
+  for (const auto& [path, device] : devices)
+    if (reader.good(path + ".type"))
+      std::visit([&, &path = path](const auto& function) { check(path, function); },
+                 device.function);
+  for (ReadDevice& device : devices)
+    config.devices.push_back(std::move(device.config));
+  check_names(reader, "device", config.devices);
+
+  std::vector<ConfigError> errors = reader.finish();
+  if (!errors.empty()) return tl::unexpected(std::move(errors));
+  return config;
+}
+
+const MediaConfig& Config::find_media(std::string_view name) const {
+  const auto found = std::find_if(media.begin(), media.end(),
+                                  [&](const MediaConfig& medium) { return medium.name == name; });
+  if (found == media.end())
+    throw std::out_of_range(fmt::format(
+        "no medium \"{}\": find_media() takes names that a loaded configuration uses", name));
+  return *found;
+}
+
+std::string ConfigError::text() const {
+  std::string place = source;
+  if (line != 0) place += fmt::format(":{}:{}", line, column);
+  const std::string separator = line == 0 && place == "--set" ? " " : ": ";
+  return place + (key.empty() ? "" : separator + key) + ": " + sentence;
+}
+
+} // namespace virtio::platform

@@ -1,0 +1,242 @@
+// Every parameter of the configuration: name, member, rule, source of the default, meaning.
+#include <virtio/platforms/config/parameter_table.hpp>
+
+namespace virtio::platform {
+
+namespace {
+
+constexpr std::uint64_t mib = 1ull << 20;
+constexpr std::uint64_t gib = 1ull << 30;
+constexpr std::uint64_t tib = 1ull << 40;
+constexpr std::uint64_t microsecond = 1'000'000; // of SimTime
+constexpr std::uint64_t second = 1'000'000 * microsecond;
+constexpr std::uint64_t day = 24 * 60 * 60 * second;
+
+constexpr std::string_view assumed = "assumed";
+constexpr std::string_view none = "-"; // there is no default to justify
+
+// Names become parts of --set paths and of file names.
+std::string_view name_problem(std::string_view name) {
+  constexpr std::string_view letters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  const bool good = !name.empty() && name.find_first_not_of(letters) == std::string_view::npos;
+  return good ? "" : "is not a name: use letters, digits, _ and - only";
+}
+
+// Written into --out, so it must not lead out of it.
+std::string_view output_file_problem(std::string_view name) {
+  const bool good = !name.empty() && name != "." && name != ".." &&
+                    name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+  return good ? "" : "must be a plain file name without folders: it is written to --out";
+}
+
+constexpr Rule name_rule{
+    .check = name_problem, .form = "letters, digits, _ and -", .required = true};
+constexpr Rule output_file_rule{.check = output_file_problem, .form = "a file name, no folders"};
+
+template <class Struct> Table<Struct> named(Table<Struct> table) {
+  for (Parameter<Struct>& row : table.parameters) {
+    row.info.component = table.component;
+    row.info.path = table.path + "." + std::string(row.key);
+  }
+  return table;
+}
+
+template <class... Structs> std::vector<ParameterInfo> list() {
+  std::vector<ParameterInfo> all;
+  const auto add = [&](const auto& rows) {
+    for (const auto& row : rows)
+      all.push_back(row.info);
+  };
+  (add(table(Structs{}).parameters), ...);
+  return all;
+}
+
+} // namespace
+
+const Table<PlatformConfig>& table(const PlatformConfig&) {
+  using P = PlatformConfig;
+  static const Table<P> rows = named<P>(
+      {"platform",
+       "platform",
+       {
+           parameter("kind", &P::kind, {.required = true},
+                     {none, "Which virtual platform is built."}),
+           parameter(
+               "seed", &P::seed, {.unit = "number"},
+               {assumed, "Start of every random sequence; the same seed gives the same run."}),
+           parameter("time_limit", &P::time_limit, {.min = microsecond, .max = 100 * day},
+                     {assumed, "Simulated time after which the run is stopped as failed."}),
+           parameter("watchdog", &P::watchdog, {.max = 100 * day},
+                     {assumed,
+                      "Simulated time that the UART may stay silent while the script waits, "
+                      "before the guest counts as hung; \"0 s\" switches this off."}),
+           parameter("firmware", &P::firmware, {},
+                     {"Debian package u-boot-qemu",
+                      "Image loaded to the start of RAM, where the CPU starts."}),
+           parameter("ram", &P::ram, {.min = 16 * mib, .max = 64 * gib, .multiple_of = mib},
+                     {assumed, "Size of the guest's memory."}),
+           parameter(
+               "reserved_memory", &P::reserved_memory, {.min = mib, .max = gib, .multiple_of = mib},
+               {assumed, "Part of RAM that the device tree keeps from the firmware, for our own "
+                         "driver's rings and buffers."}),
+           parameter("own_driver", &P::own_driver, {},
+                     {assumed, "After the script, stop the CPU and let our own driver use the "
+                               "entropy and console devices."}),
+       }});
+  return rows;
+}
+
+const Table<CpuConfig>& table(const CpuConfig&) {
+  using C = CpuConfig;
+  static const Table<C> rows = named<C>(
+      {"platform.cpu",
+       "platform.cpu",
+       {
+           parameter("instructions_per_second", &C::instructions_per_second,
+                     {.min = 1'000, .max = 100'000'000'000, .unit = "instructions/s"},
+                     {assumed, "How many instructions the CPU executes in a simulated second."}),
+           parameter(
+               "quantum", &C::quantum, {.min = 1, .max = 1'000'000'000, .unit = "instructions"},
+               {assumed, "Instructions that the CPU may run ahead of simulated time; an error "
+                         "bound of every time stamp the guest takes."}),
+           parameter("timebase", &C::timebase, {.min = 1'000, .max = 1'000'000'000},
+                     {"QEMU 7.2, hw/riscv/virt.c", "Rate of the guest's clock, mtime."}),
+       }});
+  return rows;
+}
+
+const Table<MediaConfig>& table(const MediaConfig&) {
+  using M = MediaConfig;
+  static const Table<M> rows = named<M>(
+      {"media",
+       "media.NAME",
+       {
+           parameter("name", &M::name, name_rule, {none, "What devices call this medium."}),
+           parameter("file", &M::file, {.required = true},
+                     {none, "Image file; a relative path starts at the TOML file's folder."}),
+           parameter(
+               "write_through", &M::write_through, {},
+               {assumed, "Change the image itself; otherwise the run works on a copy in --out."}),
+       }});
+  return rows;
+}
+
+const Table<DeviceConfig>& table(const DeviceConfig&) {
+  using D = DeviceConfig;
+  static const Table<D> rows = named<D>(
+      {"device",
+       "device.NAME",
+       {
+           parameter("name", &D::name, name_rule,
+                     {none, "What results and --set call this device."}),
+           parameter("type", &D::type, {.required = true}, {none, "What the device does."}),
+           parameter("transport", &D::transport, {.required = true},
+                     {none, "How the driver reaches it."}),
+           parameter("fidelity", &D::fidelity, {},
+                     {assumed, "untimed: nothing inside the device takes simulated time."}),
+           parameter(
+               "slot", &D::slot, {.max = 31, .unit = "number", .fallback = "the next free one"},
+               {none, "MMIO: number of the register window, 0 to 7. PCI: device number on bus "
+                      "0, 1 to 31."}),
+           parameter("queue_size", &D::queue_size,
+                     {.min = 1, .max = 32768, .power_of_two = true, .unit = "descriptors"},
+                     {"QEMU 7.2, virtio-blk and virtio-net",
+                      "Largest queue that the driver may choose, in every queue of the device."}),
+           parameter("reset_timeout", &D::reset_timeout, {.min = microsecond, .max = second},
+                     {assumed, "Longest simulated time a reset waits for memory accesses under way "
+                               "before it gives them up."}),
+       }});
+  return rows;
+}
+
+const Table<RingConfig>& table(const RingConfig&) {
+  static const Table<RingConfig> rows = named<RingConfig>({"device.ring", "device.NAME.ring", {}});
+  return rows;
+}
+
+const Table<EntropyConfig>& table(const EntropyConfig&) {
+  static const Table<EntropyConfig> rows = named<EntropyConfig>({"entropy", "device.NAME", {}});
+  return rows;
+}
+
+const Table<BlockConfig>& table(const BlockConfig&) {
+  using B = BlockConfig;
+  static const Table<B> rows = named<B>(
+      {"block",
+       "device.NAME",
+       {
+           parameter("media", &B::media, {}, {none, "Name of the [[media]] that holds the data."}),
+           parameter("capacity", &B::capacity, {.min = 512, .max = 16 * tib, .multiple_of = 512},
+                     {none, "Size of a RAM disk of zeros, for a device without media."}),
+           parameter("read_only", &B::read_only, {},
+                     {assumed, "Offer VIRTIO_BLK_F_RO and refuse writes."}),
+           parameter("serial", &B::serial, {.max_length = 20, .fallback = "the device's name"},
+                     {assumed, "Answer to a get-id request."}),
+       }});
+  return rows;
+}
+
+const Table<NetConfig>& table(const NetConfig&) {
+  using N = NetConfig;
+  static const Table<N> rows = named<N>(
+      {"net",
+       "device.NAME",
+       {
+           parameter("mac", &N::mac, {.fallback = "made from seed and name"},
+                     {assumed, "The device's own address."}),
+           parameter("mtu", &N::mtu, {.min = 68, .max = 65535, .unit = "bytes"},
+                     {"IEEE 802.3", "Largest packet the driver should send, without its Ethernet "
+                                    "header."}),
+           parameter("wire", &N::wire, {},
+                     {assumed, "What is at the other end: loopback returns every frame, pcap plays "
+                               "the file of `replay`, dhcp is a scripted peer that hands out an "
+                               "address."}),
+           parameter("capture", &N::capture, output_file_rule,
+                     {none, "Name of the pcap file in --out that receives every frame."}),
+           parameter("replay", &N::replay, {}, {none, "The pcap file whose frames arrive."}),
+       }});
+  return rows;
+}
+
+const Table<ConsoleConfig>& table(const ConsoleConfig&) {
+  using C = ConsoleConfig;
+  static const Table<C> rows = named<C>(
+      {"console",
+       "device.NAME",
+       {
+           parameter("output", &C::output, {},
+                     {assumed, "Where the driver's bytes go: NAME.log in --out, or the terminal."}),
+           parameter("cols", &C::cols, {.min = 1, .max = 65535, .unit = "characters"},
+                     {assumed, "Width that the device reports."}),
+           parameter("rows", &C::rows, {.min = 1, .max = 65535, .unit = "characters"},
+                     {assumed, "Height that the device reports."}),
+           parameter("input", &C::input, {},
+                     {assumed, "Text that the device hands to the driver."}),
+       }});
+  return rows;
+}
+
+const Table<StepConfig>& table(const StepConfig&) {
+  using S = StepConfig;
+  static const Table<S> rows = named<S>(
+      {"step",
+       "step.NUMBER",
+       {
+           parameter("expect", &S::expect, {},
+                     {assumed, "Text to wait for on the UART; empty: do not wait."}),
+           parameter("send", &S::send, {},
+                     {assumed, "Text typed into the UART after that, byte for byte: a line needs "
+                               "its \\n."}),
+           parameter("timeout", &S::timeout, {.min = microsecond, .max = day},
+                     {assumed, "Longest simulated time to wait for `expect`."}),
+       }});
+  return rows;
+}
+
+std::vector<ParameterInfo> parameters() {
+  return list<PlatformConfig, CpuConfig, MediaConfig, DeviceConfig, RingConfig, EntropyConfig,
+              BlockConfig, NetConfig, ConsoleConfig, StepConfig>();
+}
+
+} // namespace virtio::platform

@@ -1,0 +1,105 @@
+// The units and the words of the configuration file: one list for each kind of value, read by the
+// parser, the printer and the error messages.
+#pragma once
+
+#include <virtio/platforms/config/values.hpp>
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace virtio::platform {
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t factor; // in the value's own base unit; ascending
+};
+
+template <class T> struct Units;
+
+template <> struct Units<SimTime> {
+  static constexpr std::array<Unit, 5> all{{{"ps", 1},
+                                            {"ns", 1'000},
+                                            {"us", 1'000'000},
+                                            {"ms", 1'000'000'000},
+                                            {"s", 1'000'000'000'000}}};
+  static constexpr std::string_view example = "10 us";
+};
+
+template <> struct Units<ByteSize> {
+  static constexpr std::array<Unit, 5> all{{{"B", 1},
+                                            {"KiB", 1ull << 10},
+                                            {"MiB", 1ull << 20},
+                                            {"GiB", 1ull << 30},
+                                            {"TiB", 1ull << 40}}};
+  static constexpr std::string_view example = "64 MiB";
+};
+
+template <> struct Units<Frequency> {
+  static constexpr std::array<Unit, 4> all{
+      {{"Hz", 1}, {"kHz", 1'000}, {"MHz", 1'000'000}, {"GHz", 1'000'000'000}}};
+  static constexpr std::string_view example = "10 MHz";
+};
+
+template <class T> using Word = std::pair<std::string_view, T>;
+template <class T> struct Choices;
+
+template <> struct Choices<PlatformKind> {
+  static constexpr std::array all{Word<PlatformKind>{"riscv_virt", PlatformKind::riscv_virt}};
+};
+
+template <> struct Choices<DeviceType> {
+  static constexpr std::array all{Word<DeviceType>{"entropy", DeviceType::entropy},
+                                  Word<DeviceType>{"block", DeviceType::block},
+                                  Word<DeviceType>{"net", DeviceType::net},
+                                  Word<DeviceType>{"console", DeviceType::console}};
+};
+
+template <> struct Choices<Transport> {
+  static constexpr std::array all{Word<Transport>{"mmio", Transport::mmio},
+                                  Word<Transport>{"pci", Transport::pci}};
+};
+
+template <> struct Choices<Fidelity> {
+  static constexpr std::array all{Word<Fidelity>{"untimed", Fidelity::untimed}};
+};
+
+template <> struct Choices<Wire> {
+  static constexpr std::array all{Word<Wire>{"loopback", Wire::loopback},
+                                  Word<Wire>{"pcap", Wire::pcap}, Word<Wire>{"dhcp", Wire::dhcp}};
+};
+
+template <> struct Choices<ConsoleOutput> {
+  static constexpr std::array all{Word<ConsoleOutput>{"file", ConsoleOutput::file},
+                                  Word<ConsoleOutput>{"terminal", ConsoleOutput::terminal}};
+};
+
+// A value that is one word of a list.
+template <class T>
+concept Choice = requires {
+  Choices<T>::all.size();
+};
+
+// A value that is written as a number and a unit.
+template <class T>
+concept Quantity = requires {
+  Units<T>::all.size();
+};
+
+template <Choice T> constexpr std::string_view word(T value) {
+  for (const auto& [name, choice] : Choices<T>::all)
+    if (choice == value) return name;
+  return "?";
+}
+
+constexpr std::uint64_t base_units(SimTime value) {
+  return value.count();
+}
+constexpr std::uint64_t base_units(ByteSize value) {
+  return value.bytes;
+}
+constexpr std::uint64_t base_units(Frequency value) {
+  return value.hertz;
+}
+
+} // namespace virtio::platform
