@@ -23,8 +23,8 @@ void read_platform(Reader& reader, const toml::table& root, PlatformConfig& plat
   const toml::table* table = reader.single_table(root, "platform");
   if (!table) return;
   Reader::Object object{"platform", table->source(), {}, {"cpu"}, {}};
-  bind(platform, "", object.parameters);
-  bind(platform.cpu, "cpu.", object.parameters);
+  bind_parameters(platform, "", object.parameters);
+  bind_parameters(platform.cpu, "cpu.", object.parameters);
   reader.read(*table, std::move(object));
 }
 
@@ -33,7 +33,7 @@ void read_media(Reader& reader, const toml::table& root, std::vector<MediaConfig
     MediaConfig medium;
     const std::string path = object_path(reader, *table, "media", media.size());
     Reader::Object object{path, table->source(), {}, {}, {}};
-    bind(medium, "", object.parameters);
+    bind_parameters(medium, "", object.parameters);
     reader.read(*table, std::move(object));
     media.push_back(std::move(medium));
   }
@@ -44,7 +44,7 @@ void read_steps(Reader& reader, const toml::table& root, std::vector<StepConfig>
     StepConfig step;
     const std::string path = fmt::format("step.{}", steps.size() + 1);
     Reader::Object object{path, table->source(), {}, {}, {}};
-    bind(step, "", object.parameters);
+    bind_parameters(step, "", object.parameters);
     reader.read(*table, std::move(object));
     if (reader.absent(path + ".expect") && reader.absent(path + ".send"))
       reader.fail(path + ".expect", "a step needs expect, send or both");
@@ -78,7 +78,7 @@ std::map<std::string, std::string> foreign_keys(std::optional<DeviceType> type) 
         [&, name = name](const auto& function) {
           for (const auto& row : table(function).parameters)
             foreign[std::string(row.key)] =
-                type ? fmt::format("is a parameter of {} devices; this is a {} device", name,
+                type ? fmt::format("is a parameter of {} devices; the type of this one is {}", name,
                                    text(*type))
                      : "";
         },
@@ -92,11 +92,12 @@ void read_device(Reader& reader, const toml::table& table, std::string path, Dev
   if (const auto raw = reader.peek(table, path, "type"))
     if (const auto parsed = parse<DeviceType>(*raw)) type = *parsed;
   Reader::Object object{std::move(path), table.source(), {}, {"ring"}, foreign_keys(type)};
-  bind(device, "", object.parameters);
-  bind(device.ring, "ring.", object.parameters);
+  bind_parameters(device, "", object.parameters);
+  bind_parameters(device.ring, "ring.", object.parameters);
   if (type) {
     device.function = function_of(*type);
-    std::visit([&](auto& function) { bind(function, "", object.parameters); }, device.function);
+    std::visit([&](auto& function) { bind_parameters(function, "", object.parameters); },
+               device.function);
   }
   reader.read(table, std::move(object));
 }

@@ -178,7 +178,8 @@ const Table<StepConfig>& table(const StepConfig&);
 // Adds the parameters of `object`, which must outlive the list, with their keys below `prefix`
 // ("cpu.").
 template <class Struct>
-void bind(Struct& object, const std::string& prefix, std::vector<BoundParameter>& bound) {
+void bind_parameters(Struct& object, const std::string& prefix,
+                     std::vector<BoundParameter>& bound) {
   for (const Parameter<Struct>& row : table(object).parameters)
     bound.push_back({prefix + std::string(row.key), row.rule.required,
                      [&object, &row](const RawValue& raw) { return row.set(object, raw); }});

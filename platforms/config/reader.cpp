@@ -179,7 +179,7 @@ void Reader::fail(const std::string& path, std::string sentence) {
 
 std::vector<ConfigError> Reader::finish() {
   for (const Override& text : overrides_)
-    if (absent(text.path) && !text.path.ends_with(".name"))
+    if (absent(text.path))
       add({std::string(override_source), 0, 0, text.path, {}}, explain_unmatched(text.path));
   const auto order = [](const ConfigError& error) {
     return std::tuple(error.source == override_source, error.line, error.column);

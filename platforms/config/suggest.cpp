@@ -34,18 +34,21 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 } // namespace
 
 std::string did_you_mean(std::string_view wrong, const std::vector<std::string>& candidates) {
-  // A third of the letters may be wrong; the cap keeps hostile names from costing quadratic time.
+  // A third of the letters may be wrong, one in a word of two. The cap keeps hostile names from
+  // costing quadratic time.
+  if (wrong.size() < 2 || wrong.size() > 64) return {};
   const std::size_t limit = std::max<std::size_t>(1, wrong.size() / 3);
-  std::size_t best = limit + 1;
+  // Among equals, the one with the same first letter.
+  const auto rank = [&](const std::string& candidate) {
+    return 2 * edit_distance(wrong, candidate) + !same_letter(wrong[0], candidate[0]);
+  };
+  std::size_t best = 2 * limit + 2;
   const std::string* nearest = nullptr;
-  if (wrong.size() > 64) return {};
-  for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(wrong, candidate);
-    if (distance < best) {
-      best = distance;
+  for (const std::string& candidate : candidates)
+    if (!candidate.empty() && rank(candidate) < best) {
+      best = rank(candidate);
       nearest = &candidate;
     }
-  }
   return nearest ? fmt::format("; did you mean \"{}\"?", *nearest) : std::string{};
 }
 

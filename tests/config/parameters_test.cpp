@@ -1,0 +1,53 @@
+// The tables behind `virtio-tlm params`.
+#include "toml_folder.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace virtio::platform {
+
+namespace {
+
+class Parameters : public TomlFolder {};
+
+const ParameterInfo& find(const std::vector<ParameterInfo>& all, const std::string& path) {
+  return *std::find_if(all.begin(), all.end(), [&](const auto& p) { return p.path == path; });
+}
+
+TEST_F(Parameters, EachStatesUnitDefaultSourceAndMeaning) {
+  std::set<std::string> paths;
+  for (const ParameterInfo& parameter : parameters()) {
+    EXPECT_TRUE(paths.insert(parameter.path).second) << parameter.path;
+    EXPECT_FALSE(parameter.unit.empty()) << parameter.path;
+    EXPECT_FALSE(parameter.fallback.empty()) << parameter.path;
+    EXPECT_FALSE(parameter.source.empty()) << parameter.path;
+    EXPECT_TRUE(parameter.description.ends_with(".")) << parameter.path;
+  }
+  EXPECT_GT(paths.size(), 30u);
+}
+
+TEST_F(Parameters, ShowTheDefaultsThatAreInForce) {
+  const auto all = parameters();
+  EXPECT_EQ(find(all, "platform.ram").fallback, "\"" + text(PlatformConfig{}.ram) + "\"");
+  EXPECT_EQ(find(all, "platform.cpu.timebase").fallback, "\"10 MHz\"");
+  EXPECT_EQ(find(all, "device.NAME.queue_size").range, "1 .. 32768, a power of two");
+  EXPECT_EQ(find(all, "device.NAME.transport").range, "mmio | pci");
+  EXPECT_EQ(find(all, "device.NAME.transport").fallback, "required");
+}
+
+TEST_F(Parameters, APrintedDefaultIsAcceptedBack) {
+  std::vector<Override> overrides;
+  for (const ParameterInfo& parameter : parameters()) {
+    const std::string& shown = parameter.fallback;
+    if (!parameter.path.starts_with("platform.") || shown == "required") continue;
+    if (parameter.path == "platform.firmware") continue; // may not be installed here
+    const bool quoted = shown.starts_with('"');
+    overrides.push_back({parameter.path, quoted ? shown.substr(1, shown.size() - 2) : shown});
+  }
+  EXPECT_GT(overrides.size(), 5u);
+  EXPECT_EQ(errors("", overrides), "");
+}
+
+} // namespace
+
+} // namespace virtio::platform
