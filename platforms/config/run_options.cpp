@@ -15,9 +15,7 @@ void add_run_options(CLI::App& app, RawRunOptions& raw) {
                  "`virtio-tlm params` lists the paths; a relative file name\n"
                  "is relative to the current folder")
       ->type_name("path=value")
-      ->type_size(1)
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   app.add_option("--seed", raw.seed, "Short for --set platform.seed=N")->type_name("N");
   app.add_option("--out", raw.out,
                  "Folder for summary.json, logs, captures and images\n"

@@ -1,3 +1,142 @@
-#include <cstdio>
+// The program that users start. It checks the configuration and hands over to the executable of the
+// platform's kind, so that it never links what a platform links (the CPU of riscv_virt is GPL).
+#include <virtio/platforms/config/run_options.hpp>
+#include <virtio/platforms/config/suggest.hpp>
 
-int main() { std::puts("virtio-tlm 0.1.0"); }
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace {
+
+using namespace virtio::platform;
+
+int code(ExitCode exit_code) {
+  return static_cast<int>(exit_code);
+}
+
+std::string executable_name(PlatformKind kind) {
+  std::string name = fmt::format("virtio-tlm-{}", text(kind));
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+// Beside this program, or in ../libexec as installed; empty if in neither.
+std::filesystem::path find_executable(const std::string& name) {
+  std::error_code ignored;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  for (const auto& file : {here / name, here.parent_path() / "libexec" / name})
+    if (access(file.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(file, ignored))
+      return file;
+  return {};
+}
+
+int run(const RawRunOptions& raw, std::vector<char*> arguments) {
+  const auto options = run_options(raw);
+  if (!options) {
+    fmt::print(stderr, "{}\n", options.error());
+    return code(ExitCode::bad_usage);
+  }
+  const auto config = load(options->file, options->overrides);
+  if (!config) {
+    print(config.error());
+    const std::size_t errors = config.error().size();
+    fmt::print(stderr, "{} error{}, nothing was run; `virtio-tlm params` lists all parameters\n",
+               errors, errors == 1 ? "" : "s");
+    return code(ExitCode::bad_usage);
+  }
+  const std::string name = executable_name(config->platform.kind);
+  const std::filesystem::path executable = find_executable(name);
+  if (executable.empty()) {
+    fmt::print(stderr,
+               "{} is neither beside this program nor in ../libexec: build it with "
+               "`./quickstart build`\n",
+               name);
+    return code(ExitCode::bad_usage);
+  }
+  std::string path = executable.string();
+  arguments.insert(arguments.begin(), path.data());
+  arguments.push_back(nullptr);
+  execv(path.c_str(), arguments.data());
+  fmt::print(stderr, "{} cannot be started: {}\n", path, std::strerror(errno));
+  return code(ExitCode::bad_usage);
+}
+
+// How a component's table is written in the file.
+std::string heading(const std::string& component) {
+  if (component == "platform" || component == "platform.cpu") return fmt::format("[{}]", component);
+  if (component == "media" || component == "device" || component == "step")
+    return fmt::format("[[{}]]", component);
+  return fmt::format("[[device]] with type = \"{}\"", component);
+}
+
+void print(const ParameterInfo& parameter) {
+  const bool has_default = parameter.fallback != "required" && parameter.fallback != "none";
+  fmt::print("  {}\n      {}\n      {}{}{}; {}{}\n", parameter.path, parameter.description,
+             parameter.unit, parameter.range.empty() ? "" : ": ", parameter.range,
+             has_default                    ? "default " + parameter.fallback
+             : parameter.fallback == "none" ? "no default"
+                                            : parameter.fallback,
+             parameter.source == "-" ? "" : fmt::format(" ({})", parameter.source));
+}
+
+int params(const std::string& component) {
+  const std::vector<ParameterInfo> all = parameters();
+  std::vector<std::string> components;
+  for (const ParameterInfo& parameter : all)
+    if (components.empty() || components.back() != parameter.component)
+      components.push_back(parameter.component);
+  if (!component.empty() &&
+      std::find(components.begin(), components.end(), component) == components.end()) {
+    fmt::print(stderr, "no component \"{}\", only {}{}\n", component, quoted_list(components),
+               did_you_mean(component, components));
+    return code(ExitCode::bad_usage);
+  }
+  for (const std::string& shown : components) {
+    if (!component.empty() && shown != component) continue;
+    fmt::print("{}\n", heading(shown));
+    for (const ParameterInfo& parameter : all)
+      if (parameter.component == shown) print(parameter);
+  }
+  return code(ExitCode::done);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("SystemC platforms with virtio devices, described by a TOML file");
+  app.set_version_flag("--version", "virtio-tlm " VIRTIO_TLM_VERSION, "Print the version");
+  app.require_subcommand(1);
+  app.footer("Examples:\n"
+             "  virtio-tlm run platforms/riscv_virt/demo/demo.toml --out out/demo\n"
+             "  virtio-tlm params block\n"
+             "Exit: 0 done; 1 the simulated system failed or an expectation was not met;\n"
+             "2 bad usage or configuration.");
+
+  CLI::App* run_command = app.add_subcommand("run", "Build a platform and run it");
+  RawRunOptions raw;
+  add_run_options(*run_command, raw);
+  run_command->footer(
+      "Example, with a RAM disk of another size and a terminal for the guest:\n"
+      "  virtio-tlm run my.toml --set \"device.blk0.capacity=1 MiB\" --interactive");
+
+  CLI::App* params_command =
+      app.add_subcommand("params", "List the parameters that a TOML file or --set can give");
+  std::string component;
+  params_command->add_option("COMPONENT", component, "Only this one: platform, device, block, ...");
+  params_command->footer("Each has its unit, range, default and the source of the default; "
+                         "\"assumed\" means that nothing backs it.\nExample:\n"
+                         "  virtio-tlm params net");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return code(app.exit(error) == 0 ? ExitCode::done : ExitCode::bad_usage);
+  }
+  if (run_command->parsed()) return run(raw, std::vector<char*>(argv + 2, argv + argc));
+  return params(component);
+}
