@@ -147,6 +147,11 @@ TEST_F(RouterTest, AnInvalidationIsSeenThroughEveryMappingItTouches) {
   EXPECT_EQ(cpu.invalidated[1], (std::pair<std::uint64_t, std::uint64_t>(0x2040, 0x208f)));
 }
 
+TEST_F(RouterTest, AnInvalidationOutsideATargetsMappingsIsNobodysBusiness) {
+  probe.socket->invalidate_direct_mem_ptr(0, 0xfff);
+  EXPECT_TRUE(cpu.invalidated.empty());
+}
+
 TEST_F(RouterTest, KnowsTheNameOfWhatIsMapped) {
   EXPECT_EQ(router.name_of(0x8000'0fff), "ram");
   EXPECT_EQ(router.name_of(0x8000'1000), "");
