@@ -1,5 +1,7 @@
 #include <virtio/platforms/riscv_virt/clint.hpp>
 
+#include <stdexcept>
+
 namespace virtio::platform {
 
 namespace {
@@ -8,9 +10,11 @@ constexpr std::uint64_t msip = 0x0000;
 constexpr std::uint64_t mtimecmp = 0x4000;
 constexpr std::uint64_t mtime_register = 0xbff8;
 
-const sc_core::sc_time& tick() {
-  static const sc_core::sc_time time(1'000'000'000 / Clint::timebase_frequency, sc_core::SC_NS);
-  return time;
+sc_core::sc_time tick_of(std::uint64_t frequency) {
+  constexpr std::uint64_t picoseconds = 1'000'000'000'000;
+  if (frequency == 0 || frequency > picoseconds)
+    throw std::invalid_argument("the timebase of the CLINT must be 1 Hz to 1 THz");
+  return sc_core::sc_time::from_value(picoseconds / frequency);
 }
 
 bool within(const RegisterAccess& access, std::uint64_t base) {
@@ -30,8 +34,9 @@ std::uint64_t merged(std::uint64_t old, const RegisterAccess& access, std::uint6
 
 } // namespace
 
-Clint::Clint(sc_core::sc_module_name name)
-    : RegisterTarget(name, size, 4 | 8), software_irq("software_irq"), timer_irq("timer_irq") {
+Clint::Clint(sc_core::sc_module_name name, std::uint64_t timebase_frequency)
+    : RegisterTarget(name, size, 4 | 8), software_irq("software_irq"), timer_irq("timer_irq"),
+      tick_(tick_of(timebase_frequency)) {
   sc_core::sc_spawn_options options;
   options.spawn_method();
   options.set_sensitivity(&changed_);
@@ -39,7 +44,7 @@ Clint::Clint(sc_core::sc_module_name name)
 }
 
 std::uint64_t Clint::mtime(sc_core::sc_time time) const {
-  return time.value() / tick().value() + mtime_offset_;
+  return time.value() / tick_.value() + mtime_offset_;
 }
 
 std::uint64_t Clint::read(const RegisterAccess& access) {
@@ -66,9 +71,9 @@ void Clint::drive_irqs() {
   if (now >= mtimecmp_) return;
   const auto ticks = mtimecmp_ - now;
   const auto left = sc_core::sc_max_time().value() - sc_core::sc_time_stamp().value();
-  if (ticks > left / tick().value()) return; // beyond the end of simulated time
-  const auto into_tick = sc_core::sc_time_stamp().value() % tick().value();
-  changed_.notify(sc_core::sc_time::from_value(ticks * tick().value() - into_tick));
+  if (ticks > left / tick_.value()) return; // beyond the end of simulated time
+  const auto into_tick = sc_core::sc_time_stamp().value() % tick_.value();
+  changed_.notify(sc_core::sc_time::from_value(ticks * tick_.value() - into_tick));
 }
 
 } // namespace virtio::platform

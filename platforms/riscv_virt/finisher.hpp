@@ -1,4 +1,5 @@
-// Finisher: the "sifive,test" device with which software ends a simulation, as QEMU's `virt` has it.
+// Finisher: the "sifive,test" device with which software ends a simulation, as QEMU's `virt` has
+// it.
 #pragma once
 
 #include <virtio/platforms/riscv_virt/register_target.hpp>

@@ -80,7 +80,8 @@ void Plic::write(const RegisterAccess& access, std::uint64_t value) {
   changed_.notify(sc_core::SC_ZERO_TIME);
 }
 
-/// The pending and enabled source of the highest priority above the threshold, the lowest number first; 0 if none.
+/// The pending and enabled source of the highest priority above the threshold, the lowest number
+/// first; 0 if none.
 unsigned Plic::best(const ContextState& context) const {
   unsigned winner = 0;
   unsigned priority = context.threshold;
@@ -118,7 +119,8 @@ bool Plic::level(unsigned id) {
   return high;
 }
 
-/// The gateways: a source that is high becomes pending, unless its last interrupt is still in service.
+/// The gateways: a source that is high becomes pending, unless its last interrupt is still in
+/// service.
 void Plic::sample() {
   for (unsigned id = 1; id < sources; ++id)
     if (!in_service_[id] && level(id)) pending_[id] = true;

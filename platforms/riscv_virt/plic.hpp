@@ -1,5 +1,6 @@
-// Plic: the platform-level interrupt controller of one hart, with its machine and supervisor contexts (RISC-V PLIC
-// specification 1.0.0). Sources are level lines; several signals bound to one source are wired together.
+// Plic: the platform-level interrupt controller of one hart, with its machine and supervisor
+// contexts (RISC-V PLIC specification 1.0.0). Sources are level lines; several signals bound to one
+// source are wired together.
 #pragma once
 
 #include <virtio/platforms/riscv_virt/register_target.hpp>

@@ -10,8 +10,7 @@ RegisterTarget::RegisterTarget(sc_core::sc_module_name name, std::uint64_t size,
   socket.register_b_transport(this, &RegisterTarget::b_transport);
 }
 
-tlm::tlm_response_status
-RegisterTarget::check(const tlm::tlm_generic_payload& transaction) const {
+tlm::tlm_response_status RegisterTarget::check(const tlm::tlm_generic_payload& transaction) const {
   const auto address = transaction.get_address();
   const auto length = transaction.get_data_length();
   if (transaction.get_byte_enable_ptr()) return tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE;

@@ -39,15 +39,24 @@ void Uart::receive(std::string_view bytes) {
 
 std::uint64_t Uart::read(const RegisterAccess& access) {
   switch (access.offset) {
-  case RBR_THR: return divisor_latch() ? divisor_ & 0xff : read_receive_buffer();
-  case IER: return divisor_latch() ? divisor_ >> 8 : interrupt_enable_;
-  case IIR_FCR: return read_interrupt_identification();
-  case LCR: return line_control_;
-  case MCR: return modem_control_;
-  case LSR: return read_line_status();
-  case MSR: return read_modem_status();
-  case SCR: return scratch_;
-  default: return 0;
+  case RBR_THR:
+    return divisor_latch() ? divisor_ & 0xff : read_receive_buffer();
+  case IER:
+    return divisor_latch() ? divisor_ >> 8 : interrupt_enable_;
+  case IIR_FCR:
+    return read_interrupt_identification();
+  case LCR:
+    return line_control_;
+  case MCR:
+    return modem_control_;
+  case LSR:
+    return read_line_status();
+  case MSR:
+    return read_modem_status();
+  case SCR:
+    return scratch_;
+  default:
+    return 0;
   }
 }
 
@@ -68,11 +77,20 @@ void Uart::write(const RegisterAccess& access, std::uint64_t value) {
       interrupt_enable_ = byte & 0x0f;
     }
     break;
-  case IIR_FCR: write_fifo_control(byte); break;
-  case LCR: line_control_ = byte; break;
-  case MCR: write_modem_control(byte); break;
-  case SCR: scratch_ = byte; break;
-  default: break;
+  case IIR_FCR:
+    write_fifo_control(byte);
+    break;
+  case LCR:
+    line_control_ = byte;
+    break;
+  case MCR:
+    write_modem_control(byte);
+    break;
+  case SCR:
+    scratch_ = byte;
+    break;
+  default:
+    break;
   }
   changed();
 }
@@ -170,8 +188,12 @@ void Uart::refill() {
 }
 
 /// Registers are written by many processes, the line is driven by one.
-void Uart::changed() { changed_.notify(sc_core::SC_ZERO_TIME); }
+void Uart::changed() {
+  changed_.notify(sc_core::SC_ZERO_TIME);
+}
 
-void Uart::drive_irq() { irq.write(pending_interrupt() != id_none); }
+void Uart::drive_irq() {
+  irq.write(pending_interrupt() != id_none);
+}
 
 } // namespace virtio::platform

@@ -1,5 +1,6 @@
-// Uart: an ns16550a as firmware and operating systems know it. Its transmitter is never busy; what the far end types
-// waits on the line until the receive FIFO has room, so nothing typed is ever lost to an overrun.
+// Uart: an ns16550a as firmware and operating systems know it. Its transmitter is never busy; what
+// the far end types waits on the line until the receive FIFO has room, so nothing typed is ever
+// lost to an overrun.
 #pragma once
 
 #include <virtio/platforms/riscv_virt/register_target.hpp>

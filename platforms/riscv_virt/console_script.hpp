@@ -1,0 +1,68 @@
+// ConsoleScript: what a person would do at the UART. Its steps run in order: wait until the
+// software has printed something, then type something. A step that waits too long ends the script
+// with a report.
+#pragma once
+
+#include <systemc>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace virtio::platform {
+
+struct ScriptStep {
+  std::string expect; ///< empty: do not wait
+  bool regex = false; ///< `expect` is an ECMAScript regular expression that matches within one line
+  std::string send;   ///< typed byte for byte
+  sc_core::sc_time timeout; ///< from the end of the step before; zero: no limit
+};
+
+class ConsoleScript : public sc_core::sc_module {
+public:
+  /// Types `bytes` at the UART.
+  std::function<void(std::string_view bytes)> on_send;
+  /// Called once, when the last step is done or a step failed.
+  std::function<void()> on_end;
+
+  /// Throws std::invalid_argument, naming the step, for a regular expression that is not one.
+  ConsoleScript(sc_core::sc_module_name name, std::vector<ScriptStep> steps);
+
+  /// What the UART transmits. A step sees only what comes after the match of the step before.
+  void print(std::uint8_t byte);
+
+  bool done() const { return current_ == steps_.size(); }
+  /// The step that waits, counted from 0.
+  std::size_t current() const { return current_; }
+  std::size_t size() const { return steps_.size(); }
+  const std::vector<ScriptStep>& steps() const { return steps_; }
+  /// The step and what it expected, once it has waited too long.
+  const std::optional<std::string>& failure() const { return failure_; }
+
+  static constexpr std::size_t longest_match = 4096; ///< bytes of output that a step looks back on
+
+private:
+  void end_of_elaboration() override;
+  void begin_step();
+  bool matches() const;
+  void pass();
+  void check_timeout();
+  void end();
+
+  std::vector<ScriptStep> steps_;
+  std::vector<std::regex> patterns_; // by step; empty for those without
+  std::size_t current_ = 0;
+  std::string seen_; // the printed text since the last match; for a regex, since the last line end
+  sc_core::sc_time deadline_;
+  std::optional<std::string> failure_;
+  bool ended_ = false;
+  sc_core::sc_event timeout_;
+  sc_core::sc_event start_;
+};
+
+} // namespace virtio::platform
