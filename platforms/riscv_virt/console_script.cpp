@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <stdexcept>
 
 namespace virtio::platform {
@@ -27,14 +28,26 @@ std::string quoted(std::string_view text) {
 
 ConsoleScript::ConsoleScript(sc_core::sc_module_name name, std::vector<ScriptStep> steps)
     : sc_module(name), steps_(std::move(steps)) {
-  for (std::size_t i = 0; i < steps_.size(); ++i) {
-    try {
-      patterns_.emplace_back(steps_[i].regex ? std::regex(steps_[i].expect) : std::regex());
-    } catch (const std::regex_error& error) {
-      throw std::invalid_argument(fmt::format("step {}: {} is not a regular expression: {}", i + 1,
-                                              quoted(steps_[i].expect), error.what()));
-    }
+  for (const auto& step : steps_)
+    patterns_.push_back(compile(step, patterns_.size() + 1));
+}
+
+/// POSIX's matcher and not the standard library's: that one recurses with every byte of what the
+/// guest prints.
+ConsoleScript::Pattern ConsoleScript::compile(const ScriptStep& step, std::size_t number) {
+  constexpr auto free = [](regex_t* pattern) {
+    regfree(pattern);
+    delete pattern;
+  };
+  if (!step.regex) return {nullptr, free};
+  auto pattern = std::make_unique<regex_t>();
+  if (const int error = regcomp(pattern.get(), step.expect.c_str(), REG_EXTENDED | REG_NOSUB)) {
+    std::array<char, 128> reason;
+    regerror(error, pattern.get(), reason.data(), reason.size());
+    throw std::invalid_argument(fmt::format("step {}: {} is not a regular expression: {}", number,
+                                            quoted(step.expect), reason.data()));
   }
+  return {pattern.release(), free};
 }
 
 void ConsoleScript::end_of_elaboration() {
@@ -64,7 +77,7 @@ void ConsoleScript::print(std::uint8_t byte) {
 /// Called after every byte, so a plain text can only match at the end.
 bool ConsoleScript::matches() const {
   const auto& step = steps_[current_];
-  if (step.regex) return std::regex_search(seen_, patterns_[current_]);
+  if (step.regex) return regexec(patterns_[current_].get(), seen_.c_str(), 0, nullptr, 0) == 0;
   return std::string_view(seen_).ends_with(step.expect);
 }
 

@@ -5,11 +5,13 @@
 
 #include <systemc>
 
+#include <regex.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +20,9 @@ namespace virtio::platform {
 
 struct ScriptStep {
   std::string expect; ///< empty: do not wait
-  bool regex = false; ///< `expect` is an ECMAScript regular expression that matches within one line
-  std::string send;   ///< typed byte for byte
+  bool regex =
+      false; ///< `expect` is a POSIX extended regular expression that matches within one line
+  std::string send;         ///< typed byte for byte
   sc_core::sc_time timeout; ///< from the end of the step before; zero: no limit
 };
 
@@ -47,6 +50,9 @@ public:
   static constexpr std::size_t longest_match = 4096; ///< bytes of output that a step looks back on
 
 private:
+  using Pattern = std::unique_ptr<regex_t, void (*)(regex_t*)>;
+  static Pattern compile(const ScriptStep& step, std::size_t number);
+
   void end_of_elaboration() override;
   void begin_step();
   bool matches() const;
@@ -55,7 +61,7 @@ private:
   void end();
 
   std::vector<ScriptStep> steps_;
-  std::vector<std::regex> patterns_; // by step; empty for those without
+  std::vector<Pattern> patterns_; // by step; null for those without
   std::size_t current_ = 0;
   std::string seen_; // the printed text since the last match; for a regex, since the last line end
   sc_core::sc_time deadline_;

@@ -24,7 +24,7 @@ struct uc_struct;
 namespace virtio::platform {
 
 struct CpuParams {
-  tlm2::AddressRange ram;        ///< must be granted through DMI, whole pages
+  tlm2::AddressRange ram = {};   ///< must be granted through DMI, whole pages
   std::uint64_t entry = 0;       ///< where the hart starts
   std::uint64_t device_tree = 0; ///< address in a1; a0 is the hart id, 0
   /// About what the interpreter manages on one core of a server of 2023, so that simulated time

@@ -97,6 +97,7 @@ void write_cpus(Writer& tree, const DeviceTreeParams& params) {
       tree.text("riscv,isa", "rv64imafdc");
       tree.text("mmu-type", "riscv,sv48");
       tree.node("interrupt-controller", [&] {
+        tree.cell("#address-cells", 0);
         tree.cell("#interrupt-cells", 1);
         tree.flag("interrupt-controller");
         tree.text("compatible", "riscv,cpu-intc");

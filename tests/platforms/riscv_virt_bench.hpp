@@ -1,4 +1,5 @@
-// The CPU-side pieces of the RISC-V platform on a bus, enough to boot firmware: what tests of the CPU and of U-Boot use.
+// The CPU-side pieces of the RISC-V platform on a bus, enough to boot firmware: what tests of the
+// CPU and of U-Boot use.
 #pragma once
 
 #include <virtio/platforms/riscv_virt/clint.hpp>
@@ -69,7 +70,9 @@ struct Bench {
   void load(std::uint64_t offset, std::span<const std::byte> bytes) {
     std::memcpy(ram.data() + offset, bytes.data(), bytes.size());
   }
-  void load(const std::vector<std::uint32_t>& program) { load(0, std::as_bytes(std::span(program))); }
+  void load(const std::vector<std::uint32_t>& program) {
+    load(0, std::as_bytes(std::span(program)));
+  }
 };
 
 } // namespace virtio::platform::test

@@ -1,7 +1,7 @@
 // Debian's unmodified U-Boot on the CPU: the firmware that the platform is for.
-#include <gtest/gtest.h>
-
 #include "platforms/riscv_virt_bench.hpp"
+
+#include <gtest/gtest.h>
 
 namespace virtio::platform {
 namespace {
@@ -15,13 +15,12 @@ TEST(UBoot, ReachesItsPromptAndRunsWhatTheScriptTypes) {
 
   test::Bench bench;
   bench.load(0, std::as_bytes(std::span(image)));
-  bench.load(test::Bench::device_tree_offset,
-             make_device_tree({.ram_size = test::Bench::ram_size,
-                               .reserved_size = 16ull << 20,
-                               .timebase_frequency = 10'000'000,
-                               .virtio_slots = {},
-                               .pcie = false,
-                               .bootargs = {}}));
+  bench.load(test::Bench::device_tree_offset, make_device_tree({.ram_size = test::Bench::ram_size,
+                                                                .reserved_size = 16ull << 20,
+                                                                .timebase_frequency = 10'000'000,
+                                                                .virtio_slots = {},
+                                                                .pcie = false,
+                                                                .bootargs = {}}));
   const sc_core::sc_time limit(10, sc_core::SC_SEC);
   ConsoleScript script("script", {{"Hit any key to stop autoboot", false, "\n", limit},
                                   {"=> ", false, "version\n", limit},
@@ -51,7 +50,8 @@ TEST(UBoot, ReachesItsPromptAndRunsWhatTheScriptTypes) {
   EXPECT_TRUE(script.done());
   EXPECT_TRUE(powered_off) << lines;
   EXPECT_EQ(bench.cpu.failure().value_or(""), "");
-  if (getenv("SHOW")) printf("%s%llu instr\n", lines.c_str(), (unsigned long long)bench.cpu.instructions());
+  if (getenv("SHOW"))
+    printf("%s%llu instr\n", lines.c_str(), (unsigned long long)bench.cpu.instructions());
 }
 
 } // namespace
