@@ -1,0 +1,73 @@
+#include <virtio/platforms/driver/bus.hpp>
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace virtio::driver {
+
+Bus::Bus(sc_core::sc_module_name name) : sc_module(name), socket("socket") {
+  socket.register_invalidate_direct_mem_ptr(this, &Bus::invalidate);
+}
+
+void Bus::invalidate(sc_dt::uint64 start, sc_dt::uint64 end) {
+  std::erase_if(windows_,
+                [&](const Window& w) { return w.base <= end && start <= w.base + (w.size - 1); });
+}
+
+const Bus::Window* Bus::window(std::uint64_t addr, std::size_t length, bool write) const {
+  for (const Window& w : windows_)
+    if (addr - w.base < w.size && length <= w.size - (addr - w.base) &&
+        (write ? w.writable : w.readable))
+      return &w;
+  return nullptr;
+}
+
+void Bus::access(std::uint64_t addr, std::byte* data, std::size_t length, bool write) {
+  if (length == 0) return;
+  if (const Window* w = window(addr, length, write)) {
+    std::byte* memory = w->host + (addr - w->base);
+    std::memcpy(write ? memory : data, write ? data : memory, length);
+    return;
+  }
+  tlm::tlm_generic_payload payload;
+  payload.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
+  payload.set_address(addr);
+  payload.set_data_ptr(reinterpret_cast<unsigned char*>(data));
+  payload.set_data_length(static_cast<unsigned>(length));
+  payload.set_streaming_width(static_cast<unsigned>(length));
+  payload.set_byte_enable_ptr(nullptr);
+  payload.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
+  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+  socket->b_transport(payload, delay);
+  if (delay != sc_core::SC_ZERO_TIME) wait(delay);
+  if (!payload.is_response_ok())
+    throw DriverError(fmt::format("{} of {} bytes at {:#x}: {}", write ? "write" : "read", length,
+                                  addr, payload.get_response_string()));
+  if (!payload.is_dmi_allowed()) return;
+  tlm::tlm_dmi dmi;
+  if (!socket->get_direct_mem_ptr(payload, dmi)) return;
+  windows_.push_back({dmi.get_start_address(), dmi.get_end_address() - dmi.get_start_address() + 1,
+                      reinterpret_cast<std::byte*>(dmi.get_dmi_ptr()), dmi.is_read_allowed(),
+                      dmi.is_write_allowed()});
+}
+
+void Bus::read(std::uint64_t addr, std::span<std::byte> to) {
+  access(addr, to.data(), to.size(), false);
+}
+
+void Bus::write(std::uint64_t addr, std::span<const std::byte> from) {
+  access(addr, const_cast<std::byte*>(from.data()), from.size(), true);
+}
+
+std::uint64_t Arena::take(std::uint64_t bytes, std::uint64_t align) {
+  const std::uint64_t start = (next_ + align - 1) & ~(align - 1);
+  if (start > end_ || bytes > end_ - start)
+    throw DriverError(fmt::format("the driver's memory is used up: {} bytes more were asked for; "
+                                  "give it a larger range",
+                                  bytes));
+  next_ = start + bytes;
+  return start;
+}
+
+} // namespace virtio::driver

@@ -1,0 +1,78 @@
+// What the reference driver sees of the machine: loads and stores. A TLM-2.0 initiator that uses
+// DMI where it is granted and b_transport elsewhere. All calls are made from an SC_THREAD, as a
+// target may take time.
+#pragma once
+
+#include <virtio/core/types.hpp>
+
+#include <systemc>
+#include <tlm>
+#include <tlm_utils/simple_initiator_socket.h>
+
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace virtio::driver {
+
+/// Something the driver cannot go on from. The text says what it was doing and what came back.
+class DriverError : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+class Bus : public sc_core::sc_module {
+public:
+  tlm_utils::simple_initiator_socket<Bus> socket;
+
+  explicit Bus(sc_core::sc_module_name name);
+
+  /// Throw DriverError when the bus answers with an error.
+  void read(std::uint64_t addr, std::span<std::byte> to);
+  void write(std::uint64_t addr, std::span<const std::byte> from);
+
+  /// One access of sizeof(T) bytes, little-endian.
+  template <std::unsigned_integral T> T load(std::uint64_t addr) {
+    LittleEndian<T> value;
+    read(addr, std::as_writable_bytes(std::span(&value, 1)));
+    return value;
+  }
+  template <std::unsigned_integral T> void store(std::uint64_t addr, T value) {
+    const LittleEndian<T> bytes = value;
+    write(addr, std::as_bytes(std::span(&bytes, 1)));
+  }
+
+  /// Lets simulated time pass, so that the device can work.
+  void pause(sc_core::sc_time time) { wait(time); }
+
+private:
+  struct Window {
+    std::uint64_t base = 0;
+    std::uint64_t size = 0;
+    std::byte* host = nullptr;
+    bool readable = false;
+    bool writable = false;
+  };
+  void access(std::uint64_t addr, std::byte* data, std::size_t length, bool write);
+  const Window* window(std::uint64_t addr, std::size_t length, bool write) const;
+  void invalidate(sc_dt::uint64 start, sc_dt::uint64 end);
+
+  std::vector<Window> windows_;
+};
+
+/// Hands out guest memory from one range, for rings and buffers. Nothing is given back: a driver
+/// run starts afresh.
+class Arena {
+public:
+  Arena(std::uint64_t base, std::uint64_t size) : next_(base), end_(base + size) {}
+  /// `align` is a power of two. Throws DriverError when the range is used up.
+  std::uint64_t take(std::uint64_t bytes, std::uint64_t align);
+
+private:
+  std::uint64_t next_;
+  std::uint64_t end_;
+};
+
+} // namespace virtio::driver

@@ -1,0 +1,194 @@
+#include <virtio/core/device.hpp>
+#include <virtio/platforms/driver/session.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+
+namespace virtio::driver {
+
+Session::Session(Bus& bus, DeviceAccess& device, const FeatureSet& wanted, Arena& arena)
+    : bus_(bus), device_(device), arena_(arena) {
+  reset();
+  device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE);
+  device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+  FeatureSet offered;
+  for (std::uint32_t word = 0; word < 4; ++word)
+    offered.set_word32(word, device_.device_features(word));
+  FeatureSet asked = wanted;
+  asked.set(VIRTIO_F_VERSION_1);
+  negotiated_ = offered & asked;
+  for (std::uint32_t word = 0; word < 4; ++word)
+    device_.write_driver_features(word, negotiated_.word32(word));
+  device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
+                       VIRTIO_STATUS_FEATURES_OK);
+  if (!(device_.status() & VIRTIO_STATUS_FEATURES_OK)) {
+    device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FAILED);
+    throw DriverError(device_.place() + ": the device refuses the features");
+  }
+}
+
+void Session::reset() {
+  device_.write_status(0);
+  for (int i = 0; device_.status() != 0; ++i) {
+    if (i == 1'000'000) throw DriverError(device_.place() + ": the reset does not end");
+    bus_.pause(sc_core::sc_time(1, sc_core::SC_US));
+  }
+}
+
+Virtqueue& Session::add_queue(std::uint16_t index, std::uint16_t size) {
+  return *queues_.emplace_back(std::make_unique<Virtqueue>(bus_, device_, index, size, arena_));
+}
+
+void Session::go_live() {
+  device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
+                       VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK);
+}
+
+namespace {
+
+constexpr std::uint16_t queue_size = 16;
+const sc_core::sc_time patience(100, sc_core::SC_MS);
+
+std::string hex(std::span<const std::byte> bytes) {
+  std::string text;
+  for (std::byte b : bytes)
+    text += fmt::format("{:02x}", static_cast<unsigned>(b));
+  return text;
+}
+
+std::string printable(std::span<const std::byte> bytes) {
+  std::string text;
+  for (std::byte b : bytes) {
+    const char c = static_cast<char>(b);
+    text += c >= ' ' && c <= '~' ? c : '.';
+  }
+  return text;
+}
+
+/// Offers one device-writable buffer and returns what the device put into it.
+std::vector<std::byte> receive(Session& session, Virtqueue& queue, std::uint32_t len) {
+  const std::uint64_t at = session.arena().take(len, 16);
+  const Buffer buffer{at, len, true};
+  queue.add({&buffer, 1});
+  queue.kick();
+  const auto used = queue.wait_used(patience);
+  std::vector<std::byte> bytes(std::min(used.written, len));
+  session.bus().read(at, bytes);
+  return bytes;
+}
+
+std::string try_entropy(Session& session) {
+  auto& requests = session.add_queue(0, queue_size);
+  session.go_live();
+  const auto first = receive(session, requests, 16);
+  const auto second = receive(session, requests, 16);
+  if (first.empty() || first == second)
+    throw DriverError("two reads gave the same bytes: " + hex(first));
+  return "read " + hex(first);
+}
+
+std::string try_console(Session& session) {
+  auto& input = session.add_queue(0, queue_size);
+  auto& output = session.add_queue(1, queue_size);
+  session.go_live();
+  const std::string greeting = "hello from the reference driver\n";
+  const std::uint64_t at = session.arena().take(greeting.size(), 16);
+  session.bus().write(at, std::as_bytes(std::span(greeting)));
+  const Buffer buffer{at, static_cast<std::uint32_t>(greeting.size()), false};
+  output.add({&buffer, 1});
+  output.kick();
+  output.wait_used(patience);
+  const auto bytes = receive(session, input, 64);
+  return fmt::format("wrote {} bytes, read \"{}\"", greeting.size(), printable(bytes));
+}
+
+std::string try_block(Session& session) {
+  auto& requests = session.add_queue(0, queue_size);
+  session.go_live();
+  const std::uint64_t sectors = session.device().config<std::uint64_t>(0);
+  const std::uint64_t at = session.arena().take(16 + 512 + 1, 16);
+  const std::vector<std::byte> zeros(16 + 512 + 1, std::byte{0}); // VIRTIO_BLK_T_IN of sector 0
+  session.bus().write(at, zeros);
+  const std::array<Buffer, 3> chain{{{at, 16, false}, {at + 16, 512, true}, {at + 528, 1, true}}};
+  session.bus().store<std::uint8_t>(at + 528, 0xff);
+  requests.add(chain);
+  requests.kick();
+  const auto used = requests.wait_used(patience);
+  const auto status = session.bus().load<std::uint8_t>(at + 528);
+  if (status != 0 || used.written != 513)
+    throw DriverError(fmt::format("reading sector 0: status {}, {} bytes", status, used.written));
+  return fmt::format("{} sectors, read sector 0", sectors);
+}
+
+std::string try_net(Session& session) {
+  constexpr unsigned VIRTIO_NET_F_MAC = 5;
+  session.go_live();
+  if (!session.negotiated().has(VIRTIO_NET_F_MAC)) return "no address of its own";
+  std::array<std::byte, 6> mac;
+  for (unsigned i = 0; i < 6; ++i)
+    mac[i] = std::byte{session.device().config<std::uint8_t>(i)};
+  return "address " + hex(mac);
+}
+
+FeatureSet wanted(DeviceType type) {
+  return type == DeviceType::net ? FeatureSet{5} : FeatureSet{};
+}
+
+Trial try_device(Bus& bus, DeviceAccess& device, Arena& arena) {
+  Trial trial{device.place(), device.type(), false, {}};
+  try {
+    Session session(bus, device, wanted(device.type()), arena);
+    switch (device.type()) {
+    case DeviceType::entropy:
+      trial.text = try_entropy(session);
+      break;
+    case DeviceType::console:
+      trial.text = try_console(session);
+      break;
+    case DeviceType::block:
+      trial.text = try_block(session);
+      break;
+    case DeviceType::net:
+      trial.text = try_net(session);
+      break;
+    default:
+      trial.text = "a device type this program does not know";
+      break;
+    }
+    session.reset();
+    trial.ok = true;
+  } catch (const DriverError& error) {
+    trial.text = error.what();
+  }
+  return trial;
+}
+
+} // namespace
+
+std::vector<Trial> try_every_device(Bus& bus, const Machine& machine) {
+  std::vector<Trial> trials;
+  Arena arena(machine.memory_base, machine.memory_size);
+  const auto guarded = [&](const std::string& place, auto&& work) {
+    try {
+      work();
+    } catch (const DriverError& error) {
+      trials.push_back({place, DeviceType{}, false, error.what()});
+    }
+  };
+  for (const std::uint64_t base : machine.mmio)
+    guarded(fmt::format("mmio@{:#x}", base), [&] {
+      if (const auto device = probe_mmio(bus, base))
+        trials.push_back(try_device(bus, *device, arena));
+    });
+  if (machine.pci.ecam != 0)
+    guarded("pci", [&] {
+      for (const auto& device : probe_pci(bus, machine.pci))
+        trials.push_back(try_device(bus, *device, arena));
+    });
+  return trials;
+}
+
+} // namespace virtio::driver

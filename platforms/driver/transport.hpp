@@ -1,0 +1,84 @@
+// The driver's side of a virtio transport: what a driver does to a device, on MMIO and on PCI
+// alike.
+#pragma once
+
+#include <virtio/core/device_function.hpp>
+#include <virtio/core/features.hpp>
+#include <virtio/platforms/driver/bus.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace virtio::driver {
+
+/// Where the driver put one virtqueue.
+struct QueueAddresses {
+  std::uint64_t desc = 0;
+  std::uint64_t driver = 0;
+  std::uint64_t device = 0;
+};
+
+class DeviceAccess {
+public:
+  virtual ~DeviceAccess() = default;
+
+  virtual DeviceType type() const = 0;
+  /// Where the device is, for messages: "mmio@0x10001000", "pci 00:02.0".
+  virtual const std::string& place() const = 0;
+
+  virtual std::uint8_t status() = 0;
+  virtual void write_status(std::uint8_t status) = 0;
+  virtual std::uint32_t device_features(std::uint32_t select) = 0;
+  virtual void write_driver_features(std::uint32_t select, std::uint32_t value) = 0;
+
+  /// 0: there is no such queue.
+  virtual std::uint16_t max_queue_size(std::uint16_t queue) = 0;
+  virtual void enable_queue(std::uint16_t queue, std::uint16_t size, const QueueAddresses& at) = 0;
+  /// Resets one queue and waits for its end; needs VIRTIO_F_RING_RESET. False when it took too
+  /// long.
+  virtual bool reset_queue(std::uint16_t queue) = 0;
+  virtual void notify(std::uint16_t queue) = 0;
+  /// Reads and acknowledges what the device interrupted for (bit 0 used buffer, bit 1
+  /// configuration).
+  virtual std::uint32_t take_interrupt() = 0;
+
+  virtual std::uint32_t config_generation() = 0;
+  /// One field of the configuration space; 64-bit fields as two halves, guarded by the generation
+  /// (virtio 1.4, 2.5.1).
+  template <std::unsigned_integral T> T config(std::uint32_t offset) {
+    if constexpr (sizeof(T) <= 4) {
+      return static_cast<T>(read_config(offset, sizeof(T)));
+    } else {
+      for (;;) {
+        const std::uint32_t before = config_generation();
+        const std::uint64_t low = read_config(offset, 4);
+        const std::uint64_t high = read_config(offset + 4, 4);
+        if (config_generation() == before) return static_cast<T>(high << 32 | low);
+      }
+    }
+  }
+
+protected:
+  virtual std::uint32_t read_config(std::uint32_t offset, unsigned width) = 0;
+};
+
+/// A device at a virtio-mmio address, or null where there is none (virtio 1.4, 4.2.2.2).
+std::unique_ptr<DeviceAccess> probe_mmio(Bus& bus, std::uint64_t base);
+
+/// The PCI side of the machine: ECAM and a window of memory addresses for BARs, CPU address = PCI
+/// address.
+struct PciHost {
+  std::uint64_t ecam = 0;
+  unsigned buses = 1;
+  std::uint64_t window_base = 0;
+  std::uint64_t window_size = 0;
+};
+
+/// Enumerates afresh: sizes and places the BARs of every function, enables it, and walks its
+/// capabilities. Returns the virtio devices in the order of their addresses.
+std::vector<std::unique_ptr<DeviceAccess>> probe_pci(Bus& bus, const PciHost& host);
+
+} // namespace virtio::driver
