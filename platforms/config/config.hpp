@@ -91,6 +91,7 @@ struct DeviceConfig {
 // `send`.
 struct StepConfig {
   std::string expect; // empty: do not wait
+  bool regex = false; // `expect` is a POSIX extended regular expression, matched within one line
   std::string send;   // sent byte for byte, a line needs its "\n"
   SimTime timeout = std::chrono::seconds{10};
 };

@@ -1,9 +1,11 @@
 // From a TOML file to a Config: reads the tables, then checks what only the whole file can show.
 #include <virtio/platforms/config/reader.hpp>
 
+#include <regex.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <stdexcept>
 
@@ -39,6 +41,19 @@ void read_media(Reader& reader, const toml::table& root, std::vector<MediaConfig
   }
 }
 
+// Why a POSIX extended regular expression is none; empty if it is one.
+std::string regex_problem(const std::string& pattern) {
+  regex_t compiled;
+  const int code = regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB);
+  if (code == 0) {
+    regfree(&compiled);
+    return {};
+  }
+  std::array<char, 256> reason{};
+  regerror(code, &compiled, reason.data(), reason.size());
+  return reason.data();
+}
+
 void read_steps(Reader& reader, const toml::table& root, std::vector<StepConfig>& steps) {
   for (const toml::table* table : reader.tables(root, "step")) {
     StepConfig step;
@@ -48,6 +63,9 @@ void read_steps(Reader& reader, const toml::table& root, std::vector<StepConfig>
     reader.read(*table, std::move(object));
     if (reader.absent(path + ".expect") && reader.absent(path + ".send"))
       reader.fail(path + ".expect", "a step needs expect, send or both");
+    if (const std::string problem = step.regex ? regex_problem(step.expect) : ""; !problem.empty())
+      reader.fail(path + ".expect",
+                  fmt::format("\"{}\" is not a regular expression: {}", step.expect, problem));
     steps.push_back(std::move(step));
   }
 }

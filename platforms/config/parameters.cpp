@@ -225,6 +225,9 @@ const Table<StepConfig>& table(const StepConfig&) {
        {
            parameter("expect", &S::expect, {},
                      {assumed, "Text to wait for on the UART; empty: do not wait."}),
+           parameter("regex", &S::regex, {},
+                     {assumed, "`expect` is a POSIX extended regular expression, matched within "
+                               "one line."}),
            parameter("send", &S::send, {},
                      {assumed, "Text typed into the UART after that, byte for byte: a line needs "
                                "its \\n."}),

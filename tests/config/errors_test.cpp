@@ -275,6 +275,13 @@ TEST_F(ConfigErrors, AStepThatDoesNothing) {
             "platform.toml:4:1: step.1.expect: a step needs expect, send or both\n");
 }
 
+TEST_F(ConfigErrors, AnExpectationThatIsNoRegularExpression) {
+  EXPECT_EQ(errors("[[step]]\nexpect = \"(\"\n"), "");
+  const std::string text = errors("[[step]]\nexpect = \"(\"\nregex = true\n");
+  EXPECT_EQ(text.find("platform.toml:5:10: step.1.expect: \"(\" is not a regular expression: "), 0u)
+      << text;
+}
+
 TEST_F(ConfigErrors, MoreReservedMemoryThanHalfTheRam) {
   EXPECT_EQ(errors("ram = \"16 MiB\"\nreserved_memory = \"9 MiB\"\n"),
             "platform.toml:5:19: platform.reserved_memory: 9 MiB is more than half of the RAM (16 "

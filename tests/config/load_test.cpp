@@ -114,12 +114,15 @@ expect = "=> "
 send = "virtio scan\n"
 timeout = "3 s"
 [[step]]
-expect = "done"
+expect = "^done$"
+regex = true
 )");
   ASSERT_EQ(config.steps.size(), 2u);
   EXPECT_EQ(config.steps[0].send, "virtio scan\n");
   EXPECT_EQ(config.steps[0].timeout, SimTime{3s});
-  EXPECT_EQ(config.steps[1].expect, "done");
+  EXPECT_FALSE(config.steps[0].regex);
+  EXPECT_EQ(config.steps[1].expect, "^done$");
+  EXPECT_TRUE(config.steps[1].regex);
 }
 
 std::string device(std::string_view name, std::string_view transport, std::string_view rest = "") {
