@@ -1,4 +1,5 @@
 #include <virtio/tlm/router.hpp>
+#include <virtio/tlm/translated_address.hpp>
 
 #include <fmt/format.h>
 
@@ -12,22 +13,6 @@ namespace virtio::tlm2 {
 namespace {
 
 constexpr std::uint64_t address_max = std::numeric_limits<std::uint64_t>::max();
-
-/// Puts back the initiator's address when a forwarded call returns.
-class TranslatedAddress {
-public:
-  TranslatedAddress(tlm::tlm_generic_payload& transaction, std::uint64_t address)
-      : transaction_(transaction), original_(transaction.get_address()) {
-    transaction.set_address(address);
-  }
-  ~TranslatedAddress() { transaction_.set_address(original_); }
-  TranslatedAddress(const TranslatedAddress&) = delete;
-  TranslatedAddress& operator=(const TranslatedAddress&) = delete;
-
-private:
-  tlm::tlm_generic_payload& transaction_;
-  std::uint64_t original_;
-};
 
 /// The part of [start, end], in the target's addresses, that `range` shows, in the router's
 /// addresses.
