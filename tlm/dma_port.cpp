@@ -11,14 +11,8 @@ TlmDmaPort::TlmDmaPort(sc_core::sc_module_name name, DmaPortParams params)
   socket.register_invalidate_direct_mem_ptr(this, &TlmDmaPort::invalidate_direct_mem_ptr);
 }
 
-void TlmDmaPort::set_enabled(bool enabled) {
-  if (enabled_ == enabled) return;
-  enabled_ = enabled;
-  invalidate(0, ~0ull);
-}
-
 bool TlmDmaPort::map(GuestAddr addr, bool write, Window& window) {
-  if (!params_.dmi || !enabled_) return false;
+  if (!params_.dmi) return false;
   tlm::tlm_generic_payload request;
   tlm::tlm_dmi dmi;
   request.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
@@ -47,10 +41,6 @@ void TlmDmaPort::invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 en
 }
 
 void TlmDmaPort::issue(DmaTransaction& transaction) {
-  if (!enabled_) {
-    answer(transaction, DmaStatus::address_error);
-    return;
-  }
   waiting_.push_back(&transaction);
   if (idle_workers_ == 0 && workers_ < params_.outstanding) {
     ++workers_;
@@ -69,6 +59,10 @@ void TlmDmaPort::worker() {
     }
     DmaTransaction& t = *waiting_.front();
     waiting_.pop_front();
+    if (!enabled()) { // switched off while it waited for its turn
+      answer(t, DmaStatus::address_error);
+      continue;
+    }
     payload.set_command(t.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
     payload.set_address(raw(t.addr));
     payload.set_data_ptr(reinterpret_cast<unsigned char*>(t.buffer.data()));

@@ -27,10 +27,6 @@ public:
 
   explicit TlmDmaPort(sc_core::sc_module_name name, DmaPortParams params = {});
 
-  /// Off: every access from now on is answered with an address error, as when a PCI function may
-  /// not master the bus.
-  void set_enabled(bool enabled);
-
 private:
   bool map(GuestAddr addr, bool write, Window& window) override;
   void issue(DmaTransaction& transaction) override;
@@ -38,7 +34,6 @@ private:
   void invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 end);
 
   DmaPortParams params_;
-  bool enabled_ = true;
   std::deque<DmaTransaction*> waiting_;
   sc_core::sc_event work_;
   unsigned workers_ = 0;

@@ -37,7 +37,8 @@ template <class Byte, class Access>
 void for_each_register(std::uint64_t offset, std::span<Byte> bytes, Access&& access) {
   while (!bytes.empty()) {
     std::size_t width = 4;
-    while (width > bytes.size() || offset % width != 0) width /= 2;
+    while (width > bytes.size() || offset % width != 0)
+      width /= 2;
     access(offset, bytes.first(width));
     offset += width;
     bytes = bytes.subspan(width);

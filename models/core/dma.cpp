@@ -46,7 +46,7 @@ DmaPort::~DmaPort() {
 }
 
 std::byte* DmaPort::find_window(GuestAddr addr, std::uint32_t len, bool write) {
-  if (!fits(addr, len)) return nullptr;
+  if (!enabled_ || !fits(addr, len)) return nullptr;
   const auto holds = [&](const Window& w) { return raw(addr) - w.base < w.size; };
   auto& refused = refused_[write];
   // Known not to be reachable, or a window whose end the access crosses.
@@ -71,6 +71,12 @@ void DmaPort::invalidate(std::uint64_t base, std::uint64_t size) {
                   [&](const Window& w) { return w.base <= last && base <= w.base + (w.size - 1); });
   for (auto& refused : refused_)
     refused.fill({});
+}
+
+void DmaPort::set_enabled(bool enabled) {
+  if (enabled_ == enabled) return;
+  enabled_ = enabled;
+  invalidate(0, ~0ull);
 }
 
 DmaTransaction& DmaPort::allocate(std::uint32_t len) {
@@ -152,7 +158,10 @@ void DmaAccess::issue_more() {
     first_.addr = first_.addr + len;
     first_.len -= len;
     ++in_flight_;
-    port_.issue(t);
+    if (port_.enabled_)
+      port_.issue(t);
+    else
+      port_.answer(t, DmaStatus::address_error);
   }
   issuing_ = false;
 }

@@ -70,6 +70,11 @@ public:
     return find_window(addr, len, write);
   }
 
+  /// Switched off (a PCI function that is no bus master), nothing leaves: every access ends in an
+  /// address error. Answers to what was issued before still arrive.
+  void set_enabled(bool enabled);
+  bool enabled() const { return enabled_; }
+
   /// Transactions issued and not yet answered, orphaned ones included.
   std::size_t outstanding() const { return outstanding_; }
   /// Answers that came after nobody waited for them any longer.
@@ -108,6 +113,7 @@ private:
   std::deque<DmaTransaction> pool_;
   std::vector<DmaTransaction*> free_;
   std::size_t outstanding_ = 0;
+  bool enabled_ = true;
   std::uint64_t late_answers_ = 0;
 };
 

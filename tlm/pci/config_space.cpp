@@ -74,8 +74,7 @@ void PciConfigSpace::add_bar(unsigned index, const PciBar& bar) {
   const unsigned last = index + (bar.is_64bit ? 1 : 0);
   if (last >= bars || defaults_[bar0 + 4 * last] != std::byte{} || bars_[index].size != 0)
     throw std::invalid_argument(fmt::format("BAR{} does not exist or is taken", index));
-  if (!std::has_single_bit(bar.size) || bar.size < 16 ||
-      (!bar.is_64bit && bar.size > (1ull << 31)))
+  if (!std::has_single_bit(bar.size) || bar.size < 16 || (!bar.is_64bit && bar.size > (1ull << 31)))
     throw std::invalid_argument(fmt::format(
         "BAR{} of size {:#x}: use a power of two from 16 to 2 GiB, or a 64-bit BAR for more", index,
         bar.size));
@@ -120,13 +119,13 @@ void PciConfigSpace::add_express_capability() {
   define(0x04, 0x1000'8fe1, 0, 4);           // 256-byte payload, extended tags, FLR
   define(device_control, 0x2810, 0x79ff, 2); // 512-byte reads, relaxed ordering, no snoop
   put(write_one_to_clear_, express_ + device_status, 0x000f, 2);
-  define(0x0c, 0x0040'0104, 0, 4);      // link: 16 GT/s, x16
-  define(0x10, 0, 0x00c8, 2);           // link control
-  define(0x12, 0x1104, 0, 2);           // link status: 16 GT/s, x16
-  define(0x24, 0x0001'0010, 0, 4);      // completes 10-bit tags, completion timeout can be disabled
-  define(0x28, 0, 0x0010, 2);           // device control 2
-  define(0x2c, 0x0000'001e, 0, 4);      // link capabilities 2: 2.5 to 16 GT/s
-  define(0x30, 0x0004, 0x000f, 2);      // link control 2: target 16 GT/s
+  define(0x0c, 0x0040'0104, 0, 4); // link: 16 GT/s, x16
+  define(0x10, 0, 0x00c8, 2);      // link control
+  define(0x12, 0x1104, 0, 2);      // link status: 16 GT/s, x16
+  define(0x24, 0x0001'0010, 0, 4); // completes 10-bit tags, completion timeout can be disabled
+  define(0x28, 0, 0x0010, 2);      // device control 2
+  define(0x2c, 0x0000'001e, 0, 4); // link capabilities 2: 2.5 to 16 GT/s
+  define(0x30, 0x0004, 0x000f, 2); // link control 2: target 16 GT/s
   reset();
 }
 
@@ -150,8 +149,8 @@ void PciConfigSpace::write(std::uint32_t offset, std::span<const std::byte> byte
   for (const std::byte value : bytes) {
     if (offset >= size) break;
     const std::byte mask = writable_[offset];
-    bytes_[offset] = ((bytes_[offset] & ~mask) | (value & mask)) &
-                     ~(value & write_one_to_clear_[offset]);
+    bytes_[offset] =
+        ((bytes_[offset] & ~mask) | (value & mask)) & ~(value & write_one_to_clear_[offset]);
     if (express_ && offset == express_ + device_control + 1 &&
         (value & std::byte{initiate_function_level_reset}) != std::byte{})
       function_level_reset_ = true;

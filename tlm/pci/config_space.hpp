@@ -89,7 +89,7 @@ private:
   Bytes writable_{};
   Bytes write_one_to_clear_{};
   std::array<PciBar, bars> bars_{};
-  std::uint32_t last_link_ = 0x34;      // where the next capability's offset goes
+  std::uint32_t last_link_ = 0x34; // where the next capability's offset goes
   std::uint32_t next_capability_ = 0x40;
   std::uint32_t express_ = 0; // offsets of capabilities, 0 for none
   std::uint32_t power_ = 0;
