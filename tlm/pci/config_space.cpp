@@ -71,8 +71,10 @@ PciConfigSpace::PciConfigSpace(const PciIdentity& identity) {
 }
 
 void PciConfigSpace::add_bar(unsigned index, const PciBar& bar) {
-  const unsigned last = index + (bar.is_64bit ? 1 : 0);
-  if (last >= bars || defaults_[bar0 + 4 * last] != std::byte{} || bars_[index].size != 0)
+  const auto taken = [&](unsigned i) {
+    return i >= bars || bars_[i].size != 0 || (i > 0 && bars_[i - 1].is_64bit);
+  };
+  if (taken(index) || (bar.is_64bit && taken(index + 1)))
     throw std::invalid_argument(fmt::format("BAR{} does not exist or is taken", index));
   if (!std::has_single_bit(bar.size) || bar.size < 16 || (!bar.is_64bit && bar.size > (1ull << 31)))
     throw std::invalid_argument(fmt::format(

@@ -23,7 +23,7 @@ namespace virtio::tlm2 {
 /// the device and outlives the function.
 struct PciSharedMemory {
   std::uint8_t id = 0; ///< shmid, unique within the device
-  std::span<std::byte> memory;
+  std::span<std::byte> memory = {};
 };
 
 struct VirtioPciParams {
@@ -35,7 +35,7 @@ struct VirtioPciParams {
   unsigned msix_vectors = 4;    ///< 0..2048; 0: no MSI-X, INTx only (assumed)
   /// 0, or a power of two of at least 4 (4.1.4.4.1).
   std::uint32_t notify_off_multiplier = 4;
-  std::vector<PciSharedMemory> shared_memory;
+  std::vector<PciSharedMemory> shared_memory = {};
   /// Lets an initiator's annotated delay pass before its access takes effect.
   bool timed = false;
   /// After this much simulated time a reset gives up on messages that memory does not answer
