@@ -1,5 +1,4 @@
 #include <virtio/blk/block.hpp>
-
 #include <virtio/core/chain_io.hpp>
 
 #include <fmt/format.h>
@@ -14,14 +13,15 @@ namespace virtio::blk {
 Block::Block(const BlockParams& params, std::unique_ptr<Store> store)
     : params_(params), store_(std::move(store)) {
   if (!params_.read_only && !store_->writable())
-    throw std::invalid_argument("block: the store is read-only: set read_only, or open it for writing");
+    throw std::invalid_argument(
+        "block: the store is read-only: set read_only, or open it for writing");
   if (params_.serial.size() > id_bytes)
     throw std::invalid_argument(
         fmt::format("block: serial \"{}\" is longer than 20 bytes", params_.serial));
   if (!std::has_single_bit(params_.blk_size) || params_.blk_size < sector_size ||
       params_.blk_size > 65536)
-    throw std::invalid_argument(
-        fmt::format("block: blk_size {} is not a power of two from 512 to 65536", params_.blk_size));
+    throw std::invalid_argument(fmt::format(
+        "block: blk_size {} is not a power of two from 512 to 65536", params_.blk_size));
   if (params_.physical_block_exp > 15)
     throw std::invalid_argument("block: physical_block_exp must be at most 15");
 
@@ -62,16 +62,16 @@ void Block::start(const FeatureSet& negotiated) {
   if (!negotiated_.has(VIRTIO_BLK_F_CONFIG_WCE)) config_.writeback = 0;
 }
 
-// After a reset the cache is write-through (5.2.5 leaves the choice), so that `writeback` is 0 before a driver that does not
-// negotiate VIRTIO_BLK_F_FLUSH reads it (5.2.5.2).
+// After a reset the cache is write-through (5.2.5 leaves the choice), so that `writeback` is 0
+// before a driver that does not negotiate VIRTIO_BLK_F_FLUSH reads it (5.2.5.2).
 void Block::reset() {
   negotiated_ = {};
   started_ = false;
   config_.writeback = 0;
 }
 
-// When writes must be stable before they complete (5.2.6.2): by the cache mode if the driver can see it, else when the driver
-// is not going to flush.
+// When writes must be stable before they complete (5.2.6.2): by the cache mode if the driver can
+// see it, else when the driver is not going to flush.
 bool Block::write_through() const {
   if (negotiated_.has(VIRTIO_BLK_F_CONFIG_WCE)) return config_.writeback == 0;
   return !negotiated_.has(VIRTIO_BLK_F_FLUSH);
@@ -84,8 +84,10 @@ Block::Plan Block::plan_sectors(std::uint64_t sector, std::uint64_t len, bool to
   return {VIRTIO_BLK_S_OK, store_->memory().data() + sector * sector_size, len, to_guest};
 }
 
-/// `data_out` bytes from the driver follow the header, room for `data_in` bytes precedes the status.
-Block::Plan Block::plan(const virtio_blk_req& request, std::uint64_t data_out, std::uint64_t data_in) {
+/// `data_out` bytes from the driver follow the header, room for `data_in` bytes precedes the
+/// status.
+Block::Plan Block::plan(const virtio_blk_req& request, std::uint64_t data_out,
+                        std::uint64_t data_in) {
   switch (request.type) {
   case VIRTIO_BLK_T_IN:
     return plan_sectors(request.sector, data_in, true);
@@ -127,7 +129,8 @@ std::uint8_t Block::finish(const virtio_blk_req& request, const Plan& plan) {
 }
 
 namespace {
-/// A chain may have room for 2^32 bytes, one more than a used length can say. It may say less (2.7.8.2).
+/// A chain may have room for 2^32 bytes, one more than a used length can say. It may say less
+/// (2.7.8.2).
 std::uint32_t used_len(std::uint64_t written) {
   return static_cast<std::uint32_t>(
       std::min<std::uint64_t>(written, std::numeric_limits<std::uint32_t>::max()));
@@ -138,12 +141,14 @@ void Block::on_chain(Chain& chain) {
   start_task(chain, [&] { return handle(chain); });
 }
 
-// One request. Whatever is wrong with it or with the memory of its data is answered with VIRTIO_BLK_S_IOERR, as long as the
-// status byte, the last of the device-writable part, can be written; else the queue fails.
+// One request. Whatever is wrong with it or with the memory of its data is answered with
+// VIRTIO_BLK_S_IOERR, as long as the status byte, the last of the device-writable part, can be
+// written; else the queue fails.
 //
-// The used length covers the status, so the bytes before it must be written (2.7.8.2: the device MUST write at least `len`
-// bytes from the first device-writable one on): data that a failed request does not have is zero. Only when the memory of the
-// data itself fails does the length end there.
+// The used length covers the status, so the bytes before it must be written (2.7.8.2: the device
+// MUST write at least `len` bytes from the first device-writable one on): data that a failed
+// request does not have is zero. Only when the memory of the data itself fails does the length end
+// there.
 Task<> Block::handle(Chain& chain) {
   const Dma dma = host().dma(chain.queue);
   PieceCursor out(chain.readable());

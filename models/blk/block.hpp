@@ -1,5 +1,6 @@
-// The block device (virtio 1.4, 5.2): one request queue over a Store. Reads, writes, flushes and the identification string;
-// a read-only disk; write-back and write-through as negotiated. Data moves directly between the store and guest memory.
+// The block device (virtio 1.4, 5.2): one request queue over a Store. Reads, writes, flushes and
+// the identification string; a read-only disk; write-back and write-through as negotiated. Data
+// moves directly between the store and guest memory.
 #pragma once
 
 #include <virtio/blk/config.hpp>
@@ -15,11 +16,12 @@ namespace virtio::blk {
 
 struct BlockParams {
   /// The answer to VIRTIO_BLK_T_GET_ID: ASCII, at most 20 bytes.
-  std::string serial;
+  std::string serial{};
   bool read_only = false;
   /// Entries of the request queue, a power of two (QEMU's default).
   std::uint16_t queue_size = 256;
-  /// blk_size in bytes, a power of two, 512 .. 65536. A hint to the driver: requests stay in units of 512 (QEMU's default).
+  /// blk_size in bytes, a power of two, 512 .. 65536. A hint to the driver: requests stay in units
+  /// of 512 (QEMU's default).
   std::uint32_t blk_size = 512;
   /// Logical blocks in a physical one, as a power of two, 0 .. 15 (QEMU's default).
   std::uint8_t physical_block_exp = 0;
@@ -38,7 +40,8 @@ class Block final : public DeviceFunction {
 public:
   static constexpr QueueIndex requestq{0};
 
-  /// Throws std::invalid_argument when a parameter is out of its range, or the store cannot be written and the device could.
+  /// Throws std::invalid_argument when a parameter is out of its range, or the store cannot be
+  /// written and the device could.
   Block(const BlockParams& params, std::unique_ptr<Store> store);
 
   DeviceType type() const override { return DeviceType::block; }

@@ -1,19 +1,17 @@
+#include <virtio/blk/config.hpp>
 #include <virtio/blk/store.hpp>
 
-#include <virtio/blk/config.hpp>
-
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 #include <stdexcept>
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace virtio::blk {
 

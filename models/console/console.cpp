@@ -1,5 +1,4 @@
 #include <virtio/console/console.hpp>
-
 #include <virtio/core/chain_io.hpp>
 
 #include <fmt/format.h>
@@ -27,7 +26,8 @@ tl::expected<Sink, std::string> file_sink(const std::filesystem::path& path) {
 }
 
 Console::Console(const ConsoleParams& params, Sink sink)
-    : params_(params), sink_(std::move(sink)), input_(params.input_limit), buffers_(params.queue_size) {
+    : params_(params), sink_(std::move(sink)), input_(params.input_limit),
+      buffers_(params.queue_size) {
   if (params.input_limit == 0)
     throw std::invalid_argument("console: input_limit must be at least 1");
   config_.cols = params.cols;
@@ -38,7 +38,8 @@ std::span<const std::byte> Console::config() const {
   return std::as_bytes(std::span(&config_, 1));
 }
 
-// 5.3.5.1: emerg_wr MUST take writes even on an unconfigured device; its lower byte goes to the output.
+// 5.3.5.1: emerg_wr MUST take writes even on an unconfigured device; its lower byte goes to the
+// output.
 void Console::write_config(std::uint32_t offset, std::span<const std::byte> bytes) {
   constexpr std::uint32_t at = offsetof(virtio_console_config, emerg_wr);
   if (offset > at || at - offset >= bytes.size()) return;
@@ -68,13 +69,15 @@ void Console::on_abort(QueueIndex queue) {
   receiving_ = false;
 }
 
-// The driver MUST NOT put device-writable buffers here (5.3.6.1); nothing is written to those that it does put.
+// The driver MUST NOT put device-writable buffers here (5.3.6.1); nothing is written to those that
+// it does put.
 Task<> Console::transmit(Chain& chain) {
   const Dma dma = host().dma(chain.queue);
   PieceCursor data(chain.readable());
   std::array<std::byte, 512> bytes;
   while (const PieceRun run = data.take(bytes.size())) {
-    const DmaStatus status = co_await dma.gather(run.first, run.rest, bytes.data(), AccessKind::data);
+    const DmaStatus status =
+        co_await dma.gather(run.first, run.rest, bytes.data(), AccessKind::data);
     if (status == DmaStatus::cancelled) co_return;
     if (status != DmaStatus::ok) {
       host().fail(chain, RingError::data_unreadable);
@@ -88,7 +91,8 @@ Task<> Console::transmit(Chain& chain) {
 
 std::size_t Console::input(std::span<const std::byte> bytes) {
   const std::size_t taken = std::min(bytes.size(), input_.capacity() - input_.size());
-  for (const std::byte byte : bytes.first(taken)) input_.push(byte);
+  for (const std::byte byte : bytes.first(taken))
+    input_.push(byte);
   stats_.input_dropped += bytes.size() - taken;
   wake_receive();
   return taken;
@@ -99,9 +103,10 @@ void Console::wake_receive() {
   start_task(*buffers_.front(), [&] { return receive(); });
 }
 
-// Hands input to the posted buffers, one after the other, and ends when either runs out. Input leaves the queue only once it
-// is in a buffer, so that a reset loses none. Device-readable buffers, which the driver MUST NOT put here (5.3.6.1), are not
-// looked at; a chain that has no room goes back empty.
+// Hands input to the posted buffers, one after the other, and ends when either runs out. Input
+// leaves the queue only once it is in a buffer, so that a reset loses none. Device-readable
+// buffers, which the driver MUST NOT put here (5.3.6.1), are not looked at; a chain that has no
+// room goes back empty.
 Task<> Console::receive() {
   receiving_ = true;
   const Dma dma = host().dma(receiveq);

@@ -1,5 +1,5 @@
-// The console device (virtio 1.4, 5.3) with one port: what the driver transmits goes to a sink, what the platform types waits
-// until the driver has posted a buffer for it.
+// The console device (virtio 1.4, 5.3) with one port: what the driver transmits goes to a sink,
+// what the platform types waits until the driver has posted a buffer for it.
 #pragma once
 
 #include <virtio/console/config.hpp>
@@ -19,8 +19,8 @@ namespace virtio::console {
 /// Takes the bytes that the driver transmits, in order. The span is valid during the call only.
 using Sink = std::function<void(std::span<const std::byte>)>;
 
-/// A sink that writes a new file, after every call as far as the operating system. The error is a sentence that names the file;
-/// a write that fails later is dropped.
+/// A sink that writes a new file, after every call as far as the operating system. The error is a
+/// sentence that names the file; a write that fails later is dropped.
 tl::expected<Sink, std::string> file_sink(const std::filesystem::path& path);
 
 struct ConsoleParams {
@@ -46,14 +46,16 @@ public:
   /// Throws std::invalid_argument when input_limit is 0.
   Console(const ConsoleParams& params, Sink sink);
 
-  /// Bytes typed at the port, at any time. They wait for the driver, across resets too, up to the limit; returns how many were
-  /// taken, the rest is dropped and counted.
+  /// Bytes typed at the port, at any time. They wait for the driver, across resets too, up to the
+  /// limit; returns how many were taken, the rest is dropped and counted.
   std::size_t input(std::span<const std::byte> bytes);
   /// The terminal has a new size: the driver is told.
   void resize(std::uint16_t cols, std::uint16_t rows);
 
   DeviceType type() const override { return DeviceType::console; }
-  FeatureSet features() const override { return {VIRTIO_CONSOLE_F_SIZE, VIRTIO_CONSOLE_F_EMERG_WRITE}; }
+  FeatureSet features() const override {
+    return {VIRTIO_CONSOLE_F_SIZE, VIRTIO_CONSOLE_F_EMERG_WRITE};
+  }
   std::uint16_t num_queues() const override { return 2; }
   std::uint16_t max_queue_size(QueueIndex) const override { return params_.queue_size; }
   /// Output is one chain at a time, so that bytes leave in order whatever the memory's timing.

@@ -5,7 +5,8 @@
 namespace virtio {
 
 PieceCursor::PieceCursor(std::span<const Piece> pieces) : pieces_(pieces) {
-  for (const Piece& piece : pieces) remaining_ += piece.len;
+  for (const Piece& piece : pieces)
+    remaining_ += piece.len;
 }
 
 void PieceCursor::skip(std::uint64_t n) {

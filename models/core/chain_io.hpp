@@ -1,7 +1,7 @@
-// Where a device function stands in a descriptor chain. Requests are bytes; how the driver cut them into descriptors means
-// nothing (virtio 1.4, 2.7.4: the device MUST NOT make assumptions about the arrangement of descriptors). A PieceCursor
-// walks the readable or the writable part byte by byte and hands out runs that fit Dma::gather and Dma::scatter, without
-// copying the list of pieces:
+// Where a device function stands in a descriptor chain. Requests are bytes; how the driver cut them
+// into descriptors means nothing (virtio 1.4, 2.7.4: the device MUST NOT make assumptions about the
+// arrangement of descriptors). A PieceCursor walks the readable or the writable part byte by byte
+// and hands out runs that fit Dma::gather and Dma::scatter, without copying the list of pieces:
 //
 //   PieceCursor data(chain.writable());
 //   while (const PieceRun run = data.take(left)) {
@@ -39,8 +39,9 @@ public:
   std::uint64_t remaining() const { return remaining_; }
   /// Moves on by `n` bytes, at most to the end.
   void skip(std::uint64_t n);
-  /// The next bytes as one run, at most `n` of them, and moves past them. Shorter than `n` when the part ends, or when the
-  /// run would end inside a piece that it does not begin in; empty only when nothing is left or `n` is 0.
+  /// The next bytes as one run, at most `n` of them, and moves past them. Shorter than `n` when the
+  /// part ends, or when the run would end inside a piece that it does not begin in; empty only when
+  /// nothing is left or `n` is 0.
   PieceRun take(std::uint64_t n);
 
 private:

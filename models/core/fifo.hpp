@@ -1,4 +1,5 @@
-// A first-in first-out queue of fixed capacity: what a device function keeps waiting chains and bytes in. It allocates once.
+// A first-in first-out queue of fixed capacity: what a device function keeps waiting chains and
+// bytes in. It allocates once.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +28,8 @@ public:
     return std::span(slots_).subspan(head_, std::min({n, size_, slots_.size() - head_}));
   }
 
-  /// Makes the next slot the newest element and returns it, with whatever it held last. Must not be called when full.
+  /// Makes the next slot the newest element and returns it, with whatever it held last. Must not be
+  /// called when full.
   T& push() { return slots_[place(size_++)]; }
   void push(T value) { push() = std::move(value); }
   /// Drops the `n` oldest elements; n <= size().

@@ -1,5 +1,4 @@
 #include <virtio/core/random.hpp>
-
 #include <virtio/core/types.hpp>
 
 #include <algorithm>
@@ -24,7 +23,8 @@ std::uint64_t hash_name(std::string_view name) {
 Random::Random(std::uint64_t seed, std::string_view name) {
   std::uint64_t mixed = seed;
   if (!name.empty()) mixed = splitmix64(mixed) ^ hash_name(name);
-  for (std::uint64_t& word : state_) word = splitmix64(mixed);
+  for (std::uint64_t& word : state_)
+    word = splitmix64(mixed);
 }
 
 std::uint64_t Random::next() {

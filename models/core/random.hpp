@@ -1,5 +1,6 @@
-// The project's own random numbers: xoshiro256** seeded by splitmix64, integers only, the same on every host. Every user
-// has its own stream, made from the platform's seed and the user's name, so that adding a device changes no other.
+// The project's own random numbers: xoshiro256** seeded by splitmix64, integers only, the same on
+// every host. Every user has its own stream, made from the platform's seed and the user's name, so
+// that adding a device changes no other.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// The entropy device (virtio 1.4, 5.4): fills the driver's buffers from a seeded generator, so that a run is repeatable.
-// Not a source of secrets.
+// The entropy device (virtio 1.4, 5.4): fills the driver's buffers from a seeded generator, so that
+// a run is repeatable. Not a source of secrets.
 #pragma once
 
 #include <virtio/core/device_function.hpp>
@@ -28,7 +28,8 @@ class Entropy final : public DeviceFunction {
 public:
   static constexpr QueueIndex requestq{0};
 
-  /// `name` selects the device's own stream of the seed. Throws std::invalid_argument when max_bytes_per_request is 0.
+  /// `name` selects the device's own stream of the seed. Throws std::invalid_argument when
+  /// max_bytes_per_request is 0.
   Entropy(const EntropyParams& params, std::string_view name);
 
   DeviceType type() const override { return DeviceType::entropy; }

@@ -12,15 +12,19 @@ namespace {
 std::vector<std::uint64_t> addresses(const PieceRun& run) {
   std::vector<std::uint64_t> list;
   const auto add = [&](const Piece& piece) {
-    for (std::uint32_t i = 0; i < piece.len; ++i) list.push_back(raw(piece.addr) + i);
+    for (std::uint32_t i = 0; i < piece.len; ++i)
+      list.push_back(raw(piece.addr) + i);
   };
   add(run.first);
-  for (const Piece& piece : run.rest) add(piece);
+  for (const Piece& piece : run.rest)
+    add(piece);
   EXPECT_EQ(list.size(), run.len);
   return list;
 }
 
-Piece piece(std::uint64_t addr, std::uint32_t len) { return {GuestAddr{addr}, len}; }
+Piece piece(std::uint64_t addr, std::uint32_t len) {
+  return {GuestAddr{addr}, len};
+}
 
 TEST(PieceCursor, WholePartIsOneRunHoweverManyDescriptors) {
   const std::vector<Piece> pieces{piece(100, 3), piece(200, 1), piece(300, 4)};
@@ -33,7 +37,8 @@ TEST(PieceCursor, WholePartIsOneRunHoweverManyDescriptors) {
 }
 
 TEST(PieceCursor, EverySplitOfEveryFramingVisitsEachByteOnceInOrder) {
-  // All ways to cut 6 bytes into descriptors, zero-length ones in between, against all ways to cut them into two requests.
+  // All ways to cut 6 bytes into descriptors, zero-length ones in between, against all ways to cut
+  // them into two requests.
   for (unsigned framing = 0; framing < 32; ++framing) {
     std::vector<Piece> pieces{piece(0, 0)};
     std::vector<std::uint64_t> expected;
@@ -112,7 +117,8 @@ TEST(Fifo, KeepsOrderAroundItsEnd) {
 
 TEST(Fifo, ContiguousElementsEndWhereTheStorageDoes) {
   Fifo<int> fifo(4);
-  for (int i = 0; i < 4; ++i) fifo.push(i);
+  for (int i = 0; i < 4; ++i)
+    fifo.push(i);
   EXPECT_TRUE(fifo.full());
   fifo.pop(3);
   fifo.push(4);

@@ -1,6 +1,7 @@
-// A bench for one device function: it plays the device and the ring engine. Requests are submitted as lists of buffer sizes,
-// each buffer its own descriptor with guard bytes around it; the bench hands the chains out within the function's window, and
-// records what comes back. Memory is reached by pointer, or answered transaction by transaction when the test says so.
+// A bench for one device function: it plays the device and the ring engine. Requests are submitted
+// as lists of buffer sizes, each buffer its own descriptor with guard bytes around it; the bench
+// hands the chains out within the function's window, and records what comes back. Memory is reached
+// by pointer, or answered transaction by transaction when the test says so.
 #pragma once
 
 #include <virtio/core/device_function.hpp>
@@ -58,7 +59,8 @@ public:
   }
   /// Answers what is waiting now, newest first if `reverse`.
   void answer_waiting(bool reverse = false) {
-    for (std::size_t n = issued_.size(); n > 0; --n) answer_one(reverse ? n - 1 : 0);
+    for (std::size_t n = issued_.size(); n > 0; --n)
+      answer_one(reverse ? n - 1 : 0);
   }
 
 private:
@@ -124,8 +126,8 @@ public:
     function_->start(negotiated);
   }
 
-  /// Makes a chain available: `readable` is cut into descriptors of the sizes given (all of it in one by default), and there
-  /// is a device-writable descriptor for each of `writable`.
+  /// Makes a chain available: `readable` is cut into descriptors of the sizes given (all of it in
+  /// one by default), and there is a device-writable descriptor for each of `writable`.
   Request& submit(QueueIndex queue, const Bytes& readable, std::vector<std::uint32_t> cuts,
                   const std::vector<std::uint32_t>& writable) {
     Request& r = requests_.emplace_back();
@@ -139,16 +141,19 @@ public:
     }
     EXPECT_EQ(at, readable.size()) << "the test cuts its request wrongly";
     r.chain.readable_pieces = static_cast<std::uint32_t>(cuts.size());
-    for (const std::uint32_t size : writable) r.chain.pieces.push_back(allocate(size));
+    for (const std::uint32_t size : writable)
+      r.chain.pieces.push_back(allocate(size));
     return submit(r);
   }
-  Request& submit(QueueIndex queue, const Bytes& readable, const std::vector<std::uint32_t>& writable) {
+  Request& submit(QueueIndex queue, const Bytes& readable,
+                  const std::vector<std::uint32_t>& writable) {
     std::vector<std::uint32_t> cuts;
     if (!readable.empty()) cuts.push_back(static_cast<std::uint32_t>(readable.size()));
     return submit(queue, readable, cuts, writable);
   }
   /// Makes a chain of any pieces available.
-  Request& submit_pieces(QueueIndex queue, std::vector<Piece> readable, std::vector<Piece> writable) {
+  Request& submit_pieces(QueueIndex queue, std::vector<Piece> readable,
+                         std::vector<Piece> writable) {
     Request& r = requests_.emplace_back();
     r.chain.queue = queue;
     r.chain.pieces = std::move(readable);
@@ -181,7 +186,8 @@ public:
     bytes.resize(std::min<std::size_t>(r.written, bytes.size()));
     return bytes;
   }
-  /// True when no byte outside the device-writable parts of the requests changed since they were submitted.
+  /// True when no byte outside the device-writable parts of the requests changed since they were
+  /// submitted.
   bool guards_intact() {
     std::vector<bool> owned(memory_.size());
     for (const Request& r : requests_)
@@ -221,7 +227,8 @@ public:
   /// A whole device reset.
   void reset() {
     live_ = false;
-    for (std::uint16_t i = 0; i < queues_.size(); ++i) abort(QueueIndex{i});
+    for (std::uint16_t i = 0; i < queues_.size(); ++i)
+      abort(QueueIndex{i});
     run_stepped();
     function_->reset();
   }
@@ -266,8 +273,10 @@ private:
   };
 
   Request& submit(Request& r) {
-    for (const Piece& piece : r.chain.readable()) r.chain.readable_len += piece.len;
-    for (const Piece& piece : r.chain.writable()) r.chain.writable_len += piece.len;
+    for (const Piece& piece : r.chain.readable())
+      r.chain.readable_len += piece.len;
+    for (const Piece& piece : r.chain.writable())
+      r.chain.writable_len += piece.len;
     Queue& q = *queues_.at(raw(r.chain.queue));
     r.chain.id = next_id_++;
     q.waiting.push_back(&r);

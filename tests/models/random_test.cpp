@@ -19,8 +19,7 @@ TEST(Random, Splitmix64GivesThePublishedSequence) {
 
 TEST(Random, Xoshiro256StarStarGivesThePublishedSequence) {
   Random random(Random::State{1, 2, 3, 4});
-  for (const std::uint64_t expected :
-       {11520u, 0u, 1509978240u})
+  for (const std::uint64_t expected : {11520u, 0u, 1509978240u})
     EXPECT_EQ(random.next(), expected);
   EXPECT_EQ(random.next(), 1215971899390074240u);
 }
@@ -28,13 +27,15 @@ TEST(Random, Xoshiro256StarStarGivesThePublishedSequence) {
 TEST(Random, SameSeedAndNameGiveTheSameStream) {
   Random a(7, "rng0");
   Random b(7, "rng0");
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(a.next(), b.next());
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(a.next(), b.next());
 }
 
 TEST(Random, NamesAndSeedsSelectDifferentStreams) {
   std::set<std::uint64_t> first;
   for (const std::uint64_t seed : {0u, 1u, 2u})
-    for (const char* name : {"", "rng0", "rng1"}) first.insert(Random(seed, name).next());
+    for (const char* name : {"", "rng0", "rng1"})
+      first.insert(Random(seed, name).next());
   EXPECT_EQ(first.size(), 9u);
 }
 
