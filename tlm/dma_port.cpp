@@ -50,7 +50,8 @@ void TlmDmaPort::issue(DmaTransaction& transaction) {
 }
 
 void TlmDmaPort::worker() {
-  tlm::tlm_generic_payload payload;
+  // A thread's stack is not unwound when the simulation ends: what it owns lives in the port.
+  tlm::tlm_generic_payload& payload = payloads_.emplace_back();
   for (;;) {
     while (waiting_.empty()) {
       ++idle_workers_;

@@ -35,6 +35,7 @@ private:
 
   DmaPortParams params_;
   std::deque<DmaTransaction*> waiting_;
+  std::deque<tlm::tlm_generic_payload> payloads_; // one for each worker
   sc_core::sc_event work_;
   unsigned workers_ = 0;
   unsigned idle_workers_ = 0;
