@@ -120,8 +120,11 @@ QueueConfig* Device::configurable(QueueIndex index) {
 
 void Device::write_queue_size(QueueIndex index, std::uint16_t size) {
   // A size that cannot be used reads back as 0 (unavailable), and enabling the queue then fails.
-  if (QueueConfig* q = configurable(index))
-    q->size = size <= q->max_size && std::has_single_bit(size) ? size : std::uint16_t{0};
+  QueueConfig* q = configurable(index);
+  if (!q) return;
+  const bool usable =
+      size <= q->max_size && (accepted_.has(VIRTIO_F_RING_PACKED) || std::has_single_bit(size));
+  q->size = usable ? size : std::uint16_t{0};
 }
 
 void Device::write_queue_address(QueueIndex index, Area area, bool high_half, std::uint32_t value) {
@@ -277,10 +280,10 @@ void Device::on_chain(Chain& chain) {
   function_->on_chain(chain);
 }
 
-void Device::complete(Chain& chain, std::uint32_t written, bool more) {
+void Device::complete(Chain& chain, std::uint32_t written, CompletionHints hints) {
   const QueueIndex queue = chain.queue;
   emit(EventKind::used, raw(queue), chain.id, written);
-  engine_->complete(chain, written, more);
+  engine_->complete(chain, written, hints);
   engine_->credit(queue, 1);
 }
 

@@ -45,12 +45,18 @@ struct QueueConfig {
   bool resetting = false;
 };
 
+/// Device-independent features that are offered unless the platform says otherwise.
+/// VIRTIO_F_IN_ORDER and VIRTIO_F_NOTIFICATION_DATA are implemented too, but cost some drivers more
+/// than they give.
+inline constexpr FeatureSet default_transport_features{
+    VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX,      VIRTIO_F_ACCESS_PLATFORM,
+    VIRTIO_F_RING_PACKED,   VIRTIO_F_ORDER_PLATFORM, VIRTIO_F_RING_RESET};
+
 struct DeviceParams {
   std::string name;
   /// Device-independent features offered beside VIRTIO_F_VERSION_1, which always is. Only what this
   /// build implements.
-  FeatureSet transport_features{VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_ORDER_PLATFORM,
-                                VIRTIO_F_RING_RESET};
+  FeatureSet transport_features = default_transport_features;
   /// After this much simulated time a reset gives up on memory that does not answer (assumed).
   SimTime reset_timeout = milliseconds(100);
 };
@@ -117,7 +123,7 @@ public:
 
   // FunctionHost
   Dma dma(QueueIndex queue) override { return engine_->dma(queue); }
-  void complete(Chain& chain, std::uint32_t written, bool more = false) override;
+  void complete(Chain& chain, std::uint32_t written, CompletionHints hints = {}) override;
   void fail(Chain& chain, RingError error) override;
   void config_changed() override;
   bool live() const override { return (status_ & VIRTIO_STATUS_DRIVER_OK) != 0 && !resetting_; }

@@ -22,7 +22,7 @@ public:
   virtual Dma dma(QueueIndex queue) = 0;
   /// Returns a chain to the driver; `written` bytes were written to it from its first
   /// device-writable byte on.
-  virtual void complete(Chain& chain, std::uint32_t written, bool more = false) = 0;
+  virtual void complete(Chain& chain, std::uint32_t written, CompletionHints hints = {}) = 0;
   /// A chain cannot be answered: the queue stops and DEVICE_NEEDS_RESET is set.
   virtual void fail(Chain& chain, RingError error) = 0;
   /// The function changed its configuration space: the generation changes and the driver is told.

@@ -200,62 +200,6 @@ DmaAccess::~DmaAccess() {
     }
 }
 
-namespace {
-template <class T> bool aligned(const std::byte* p) {
-  return reinterpret_cast<std::uintptr_t>(p) % std::atomic_ref<T>::required_alignment == 0;
-}
-template <class T> T swap_if_big(T v) {
-  if constexpr (std::endian::native == std::endian::little)
-    return v;
-  else
-    return static_cast<T>(LittleEndian<T>(v));
-}
-} // namespace
-
-template <std::unsigned_integral T>
-DmaLoad<T>::DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind,
-                    GuestAddr addr)
-    : port_(port), addr_(addr),
-      access_(scope, port, queue, kind, addr, reinterpret_cast<std::byte*>(&value_)) {}
-
-template <std::unsigned_integral T> bool DmaLoad<T>::await_ready() {
-  if (!access_.is_cancelled()) {
-    std::byte* memory = port_.window(addr_, sizeof(T), false);
-    if (memory && aligned<T>(memory)) {
-      T& cell = *reinterpret_cast<T*>(memory);
-      value_ = swap_if_big(std::atomic_ref<T>(cell).load(std::memory_order_acquire));
-      return true;
-    }
-  }
-  return access_.await_ready();
-}
-
-template <std::unsigned_integral T>
-DmaStore<T>::DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind,
-                      GuestAddr addr, T value)
-    : port_(port), addr_(addr), value_(value),
-      access_(scope, port, queue, kind, addr, reinterpret_cast<std::byte*>(&value_)) {}
-
-template <std::unsigned_integral T> bool DmaStore<T>::await_ready() {
-  if (!access_.is_cancelled()) {
-    std::byte* memory = port_.window(addr_, sizeof(T), true);
-    if (memory && aligned<T>(memory)) {
-      T& cell = *reinterpret_cast<T*>(memory);
-      std::atomic_ref<T>(cell).store(swap_if_big(static_cast<T>(value_)),
-                                     std::memory_order_release);
-      return true;
-    }
-  }
-  return access_.await_ready();
-}
-
-template class DmaLoad<std::uint16_t>;
-template class DmaLoad<std::uint32_t>;
-template class DmaLoad<std::uint64_t>;
-template class DmaStore<std::uint16_t>;
-template class DmaStore<std::uint32_t>;
-template class DmaStore<std::uint64_t>;
-
 bool HostMemoryPort::map(GuestAddr addr, bool, Window& window) {
   if (raw(addr) - raw(base_) >= memory_.size()) return false;
   window = {raw(base_), memory_.size(), memory_.data()};

@@ -122,6 +122,16 @@ inline void fence() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
+/// An aligned little-endian integer in memory that another thread may share.
+static_assert(std::endian::native == std::endian::little, "hosts are little-endian");
+template <std::unsigned_integral T> T load_acquire(const std::byte* memory) {
+  auto& cell = *reinterpret_cast<T*>(const_cast<std::byte*>(memory));
+  return std::atomic_ref<T>(cell).load(std::memory_order_acquire);
+}
+template <std::unsigned_integral T> void store_release(std::byte* memory, T value) {
+  std::atomic_ref<T>(*reinterpret_cast<T*>(memory)).store(value, std::memory_order_release);
+}
+
 /// A contiguous piece of guest memory.
 struct Piece {
   GuestAddr addr{};
@@ -155,8 +165,13 @@ protected:
     rest_ = rest;
   }
 
-  void set_status(DmaStatus status) { status_ = status; }
-  bool is_cancelled() const { return scope().cancelled(); }
+  /// Host memory for an ordered access, or null where it must be a transaction (or nothing, after a
+  /// cancellation).
+  std::byte* direct(GuestAddr addr, std::uint32_t len, std::size_t alignment) {
+    if (scope().cancelled()) return nullptr;
+    std::byte* memory = port_.window(addr, len, write_);
+    return reinterpret_cast<std::uintptr_t>(memory) % alignment == 0 ? memory : nullptr;
+  }
 
 private:
   void on_orphan() override;
@@ -183,51 +198,65 @@ template <class T> struct DmaValue {
   T value{};
 };
 
-/// An awaited read of one naturally aligned little-endian integer with acquire order: all later
-/// reads of this device see what the driver wrote before it.
-template <std::unsigned_integral T> class DmaLoad final {
-public:
-  DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr);
-  bool await_ready();
-  bool await_suspend(std::coroutine_handle<> self) { return access_.await_suspend(self); }
-  DmaValue<T> await_resume() { return {access_.await_resume(), value_}; }
-
-private:
-  struct Access : DmaAccess {
-    using DmaAccess::await_resume;
-    using DmaAccess::is_cancelled;
-    using DmaAccess::set_status;
-    Access(Scope& s, DmaPort& p, std::uint16_t q, AccessKind k, GuestAddr a, std::byte* host)
-        : DmaAccess(s, p, q, k, false, {a, sizeof(T)}, host) {}
-  };
-  DmaPort& port_;
-  GuestAddr addr_;
-  LittleEndian<T> value_;
-  Access access_;
+/// What lies in memory as it is here, and of which one aligned integer orders the rest: it is read
+/// before and written after it where another thread shares the memory.
+template <class T>
+concept OrderedCell = requires(T cell, const T& const_cell, std::byte* memory) {
+  { T::alignment } -> std::convertible_to<std::size_t>;
+  cell.load(memory);
+  const_cell.store(memory);
 };
 
-/// An awaited write of one naturally aligned little-endian integer with release order: whoever
-/// reads it sees what this device wrote before.
-template <std::unsigned_integral T> class DmaStore final {
+/// The plainest cell: one little-endian integer.
+template <std::unsigned_integral T> struct OrderedInt {
+  static constexpr std::size_t alignment = sizeof(T);
+  LittleEndian<T> value;
+  void load(const std::byte* memory) { value = load_acquire<T>(memory); }
+  void store(std::byte* memory) const { store_release<T>(memory, value); }
+};
+
+/// An awaited read of a cell with acquire order: all later reads of this device see what the driver
+/// wrote before it.
+template <OrderedCell Cell> class DmaLoad final : public DmaAccess {
 public:
-  DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr,
-           T value);
-  bool await_ready();
-  bool await_suspend(std::coroutine_handle<> self) { return access_.await_suspend(self); }
-  DmaStatus await_resume() { return access_.await_resume(); }
+  DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr)
+      : DmaAccess(scope, port, queue, kind, false, {addr, sizeof(Cell)},
+                  reinterpret_cast<std::byte*>(&cell_)),
+        addr_(addr) {}
+  bool await_ready() {
+    if (const std::byte* memory = direct(addr_, sizeof(Cell), Cell::alignment)) {
+      cell_.load(memory);
+      return true;
+    }
+    return DmaAccess::await_ready();
+  }
+  DmaValue<Cell> await_resume() { return {DmaAccess::await_resume(), cell_}; }
 
 private:
-  struct Access : DmaAccess {
-    using DmaAccess::await_resume;
-    using DmaAccess::is_cancelled;
-    using DmaAccess::set_status;
-    Access(Scope& s, DmaPort& p, std::uint16_t q, AccessKind k, GuestAddr a, std::byte* host)
-        : DmaAccess(s, p, q, k, true, {a, sizeof(T)}, host) {}
-  };
-  DmaPort& port_;
   GuestAddr addr_;
-  LittleEndian<T> value_;
-  Access access_;
+  Cell cell_;
+};
+
+/// An awaited write of a cell with release order: whoever reads it sees what this device wrote
+/// before.
+template <OrderedCell Cell> class DmaStore final : public DmaAccess {
+public:
+  DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr,
+           const Cell& cell)
+      : DmaAccess(scope, port, queue, kind, true, {addr, sizeof(Cell)},
+                  reinterpret_cast<std::byte*>(&cell_)),
+        addr_(addr), cell_(cell) {}
+  bool await_ready() {
+    if (std::byte* memory = direct(addr_, sizeof(Cell), Cell::alignment)) {
+      cell_.store(memory);
+      return true;
+    }
+    return DmaAccess::await_ready();
+  }
+
+private:
+  GuestAddr addr_;
+  Cell cell_;
 };
 
 /// One queue's (or one device's) way to memory: a port, the scope whose reset cancels it, and the
@@ -257,13 +286,12 @@ public:
     return DmaAccess(*scope_, *port_, queue_, kind, true, first, rest,
                      const_cast<std::byte*>(static_cast<const std::byte*>(from)));
   }
-  template <std::unsigned_integral T>
-  DmaLoad<T> load_acquire(GuestAddr addr, AccessKind kind) const {
-    return DmaLoad<T>(*scope_, *port_, queue_, kind, addr);
+  template <OrderedCell Cell> DmaLoad<Cell> load(GuestAddr addr, AccessKind kind) const {
+    return DmaLoad<Cell>(*scope_, *port_, queue_, kind, addr);
   }
-  template <std::unsigned_integral T>
-  DmaStore<T> store_release(GuestAddr addr, T value, AccessKind kind) const {
-    return DmaStore<T>(*scope_, *port_, queue_, kind, addr, value);
+  template <OrderedCell Cell>
+  DmaStore<Cell> store(GuestAddr addr, const Cell& cell, AccessKind kind) const {
+    return DmaStore<Cell>(*scope_, *port_, queue_, kind, addr, cell);
   }
 
   Scope& scope() const { return *scope_; }

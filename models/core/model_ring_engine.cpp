@@ -1,6 +1,8 @@
 #include <virtio/core/model_ring_engine.hpp>
+#include <virtio/core/packed_ring.hpp>
 #include <virtio/core/split_ring.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -28,6 +30,8 @@ ModelRingEngine::ModelRingEngine(std::string name, Executor& executor, DmaPort& 
     queues_.push_back(std::make_unique<Queue>(*this, QueueIndex{i}));
 }
 
+// --- commands -----------------------------------------------------------------------------------
+
 Dma ModelRingEngine::dma(QueueIndex queue) {
   return dma(at(queue));
 }
@@ -37,33 +41,51 @@ bool ModelRingEngine::enabled(QueueIndex queue) const {
 
 QueueProgress ModelRingEngine::progress(QueueIndex queue) const {
   const Queue& q = at(queue);
-  return {{q.next_avail, true}, {q.next_used, true}, q.outstanding};
+  return {q.next_avail, q.next_used, q.outstanding};
 }
 
 namespace {
+
+struct Part {
+  GuestAddr at;
+  std::uint64_t bytes;
+  std::uint64_t align;
+};
+
 RingError check(const QueueSetup& s) {
-  if (s.size == 0 || s.size > split::max_queue_size || !std::has_single_bit(s.size))
+  const bool packed = s.features.has(VIRTIO_F_RING_PACKED);
+  if (s.size == 0 || s.size > split::max_queue_size || (!packed && !std::has_single_bit(s.size)))
     return RingError::bad_queue_size;
-  // virtio 1.4, 2.7: the driver MUST align each part.
-  if (raw(s.desc) % split::desc_align || raw(s.driver) % split::avail_align ||
-      raw(s.device) % split::used_align)
-    return RingError::misaligned;
-  if (!fits(s.desc, split::desc_bytes(s.size)) || !fits(s.driver, split::avail_bytes(s.size)) ||
-      !fits(s.device, split::used_bytes(s.size)))
-    return RingError::address_wraps;
+  const Part split_parts[] = {{s.desc, split::desc_bytes(s.size), split::desc_align},
+                              {s.driver, split::avail_bytes(s.size), split::avail_align},
+                              {s.device, split::used_bytes(s.size), split::used_align}};
+  const Part packed_parts[] = {{s.desc, packed::desc_bytes(s.size), packed::desc_align},
+                               {s.driver, packed::event_bytes, packed::event_align},
+                               {s.device, packed::event_bytes, packed::event_align}};
+  for (const Part& part : packed ? packed_parts : split_parts) {
+    // virtio 1.4, 2.7 and 2.8.10.1: the driver MUST align each part.
+    if (raw(part.at) % part.align != 0) return RingError::misaligned;
+    if (!fits(part.at, part.bytes)) return RingError::address_wraps;
+  }
   return RingError::none;
 }
+
 } // namespace
 
 RingError ModelRingEngine::enable(QueueIndex queue, const QueueSetup& setup) {
   if (const RingError error = check(setup); error != RingError::none) return error;
   Queue& q = at(queue);
   q.setup = setup;
-  q.next_avail = q.seen_avail = setup.start_avail.index;
-  q.next_used = setup.start_used.index;
-  q.next_chain_id = 0;
+  q.packed = setup.features.has(VIRTIO_F_RING_PACKED);
+  q.event_idx = setup.features.has(VIRTIO_F_EVENT_IDX);
+  q.in_order = setup.features.has(VIRTIO_F_IN_ORDER);
+  q.indirect = setup.features.has(VIRTIO_F_INDIRECT_DESC);
+  q.next_avail = setup.start_avail;
+  q.next_used = setup.start_used;
+  q.seen_avail = setup.start_avail.index;
+  q.next_chain_id = q.next_publish_id = 0;
   q.credits = 0;
-  q.doorbell = false;
+  q.doorbell = q.maybe_more = q.armed = false;
   q.halted = q.used_failed = false;
   q.on = true;
   return RingError::none;
@@ -79,7 +101,7 @@ void ModelRingEngine::reset(QueueIndex queue, std::function<void()> done) {
     for (Chain& chain : q.chains)
       q.free_chains.push_back(&chain);
     q.outstanding = 0;
-    q.fetching = q.writing_back = false;
+    q.fetching = q.emitting = q.writing_back = false;
     q.scope.reopen();
     done();
   });
@@ -89,6 +111,7 @@ void ModelRingEngine::orphan(QueueIndex queue) {
   at(queue).scope.orphan();
 }
 
+// The notification data (virtio 1.4, 2.9) is a hint: the ring itself is read in any case.
 void ModelRingEngine::doorbell(QueueIndex queue, std::optional<NotificationData>) {
   Queue& q = at(queue);
   q.doorbell = true;
@@ -101,47 +124,64 @@ void ModelRingEngine::credit(QueueIndex queue, std::uint32_t count) {
   wake_fetch(q);
 }
 
-void ModelRingEngine::wake_fetch(Queue& q) {
-  if (!q.on || q.halted || q.fetching || q.credits == 0) return;
-  if (!q.doorbell && q.next_avail == q.seen_avail) return;
-  q.fetching = true;
-  q.scope.start([&] { return fetch(q); });
-}
-
 void ModelRingEngine::fail(Queue& q, DmaStatus status, RingError error) {
   if (status == DmaStatus::cancelled) return;
   q.halted = true;
   client_.on_ring_error(q.index, error);
 }
 
-Chain& ModelRingEngine::take_chain(Queue& q, std::uint16_t head) {
+// --- fetching chains ----------------------------------------------------------------------------
+
+void ModelRingEngine::wake_fetch(Queue& q) {
+  if (!q.on || q.halted || q.fetching || q.credits == 0) return;
+  if (!q.doorbell && !q.maybe_more) return;
+  q.fetching = true;
+  q.scope.start([&] { return fetch(q); });
+}
+
+Chain& ModelRingEngine::take_chain(Queue& q) {
   if (q.free_chains.empty()) q.free_chains.push_back(&q.chains.emplace_back());
   Chain& chain = *q.free_chains.back();
   q.free_chains.pop_back();
   chain.queue = q.index;
-  chain.head = head;
   chain.pieces.clear();
   chain.readable_pieces = 0;
   chain.readable_len = chain.writable_len = 0;
+  chain.slots = 1;
   chain.tag = 0;
   return chain;
 }
 
 namespace {
-/// A descriptor's fields, fetched from guest memory once.
+
+static_assert(split::VIRTQ_DESC_F_NEXT == packed::VIRTQ_DESC_F_NEXT &&
+              split::VIRTQ_DESC_F_WRITE == packed::VIRTQ_DESC_F_WRITE &&
+              split::VIRTQ_DESC_F_INDIRECT == packed::VIRTQ_DESC_F_INDIRECT);
+using split::VIRTQ_DESC_F_INDIRECT;
+using split::VIRTQ_DESC_F_NEXT;
+using split::VIRTQ_DESC_F_WRITE;
+
+/// A descriptor of either format, each field fetched from guest memory once.
 struct Fetched {
-  GuestAddr addr;
-  std::uint32_t len;
-  std::uint16_t flags;
-  std::uint16_t next;
+  GuestAddr addr{};
+  std::uint32_t len = 0;
+  std::uint16_t flags = 0;
+  std::uint16_t next_or_id = 0; // split: next; packed: buffer id
 };
+
+Fetched fetched(const split::Desc& d) {
+  return {GuestAddr{std::uint64_t{d.addr}}, d.len, d.flags, d.next};
+}
+Fetched fetched(const packed::Desc& d) {
+  return {GuestAddr{std::uint64_t{d.addr}}, d.len, d.flags, d.id};
+}
 
 RingError append(Chain& chain, const Fetched& d) {
   if (!fits(d.addr, d.len)) return RingError::address_wraps;
-  if (d.flags & split::VIRTQ_DESC_F_WRITE) {
+  if (d.flags & VIRTQ_DESC_F_WRITE) {
     chain.writable_len += d.len;
   } else {
-    // virtio 1.4, 2.7.4.2: device-writable elements come after device-readable ones.
+    // virtio 1.4, 2.7.4.2 and 2.8.17: device-writable elements come after device-readable ones.
     if (chain.pieces.size() != chain.readable_pieces) return RingError::readable_after_writable;
     ++chain.readable_pieces;
     chain.readable_len += d.len;
@@ -151,152 +191,358 @@ RingError append(Chain& chain, const Fetched& d) {
   if (chain.readable_len + chain.writable_len > 1ull << 32) return RingError::chain_too_large;
   return RingError::none;
 }
+
+/// `at` + `count` descriptors further on in a packed ring.
+RingIndex advance(RingIndex at, std::uint32_t count, std::uint16_t size) {
+  const std::uint32_t sum = at.index + count;
+  return sum >= size ? RingIndex{static_cast<std::uint16_t>(sum - size), !at.wrap}
+                     : RingIndex{static_cast<std::uint16_t>(sum), at.wrap};
+}
+
 } // namespace
 
+// Walks an indirect table (virtio 1.4, 2.7.5.3 and 2.8.7): split tables are linked by `next`,
+// packed ones are used from the first entry to the last. `direct` descriptors of the chain came
+// before.
+Task<ModelRingEngine::Walked> ModelRingEngine::walk_indirect(Queue& q, Chain& chain, Piece table,
+                                                             std::uint32_t direct) {
+  if (table.len == 0 || table.len % 16 != 0) co_return Walked{RingError::bad_indirect_table};
+  if (!fits(table.addr, table.len)) co_return Walked{RingError::address_wraps};
+  const Dma memory = dma(q);
+  const std::uint32_t entries = table.len / 16;
+  std::uint32_t at = 0;
+  for (std::uint32_t count = direct;; ++count) {
+    // 2.7.5.3.1, 2.8.17: a chain is not longer than the queue, its indirect part included.
+    if (count == q.setup.size) co_return Walked{RingError::chain_too_long};
+    split::Desc desc;
+    const DmaStatus status =
+        co_await memory.read(table.addr + 16ull * at, &desc, sizeof desc, AccessKind::indirect);
+    if (status != DmaStatus::ok) co_return Walked{RingError::descriptor_unreadable, status};
+    Fetched d = fetched(desc);
+    if (q.packed) d.flags &= VIRTQ_DESC_F_WRITE; // 2.8.7: the others are reserved and ignored
+    if (d.flags & VIRTQ_DESC_F_INDIRECT) co_return Walked{RingError::nested_indirect};
+    if (const RingError error = append(chain, d); error != RingError::none) co_return Walked{error};
+    if (q.packed) {
+      if (++at == entries) co_return Walked{};
+      continue;
+    }
+    if (!(d.flags & VIRTQ_DESC_F_NEXT)) co_return Walked{};
+    if (d.next_or_id >= entries) co_return Walked{RingError::next_out_of_range};
+    at = d.next_or_id;
+  }
+}
+
 // Fetches chains while there are any and credit for them, then ends. Sampling is by the rules of
-// the boundary: the index first, then the ring entry, then the descriptors, each value once.
+// the boundary. Split: the index, then the ring entry, then the descriptors, each value once.
+// Packed: every descriptor proves itself available.
 Task<> ModelRingEngine::fetch(Queue& q) {
   const Dma memory = dma(q);
   const QueueSetup& s = q.setup;
-  const std::uint16_t mask = static_cast<std::uint16_t>(s.size - 1);
+  using Index = OrderedInt<std::uint16_t>;
 
   while (q.credits > 0 && !q.halted) {
-    if (q.next_avail == q.seen_avail) {
-      if (!q.doorbell) break;
+    if (!q.maybe_more) {
+      if (!q.doorbell) {
+        if (!q.completions.empty()) start_write_back(q);
+        if (!q.event_idx || q.armed) break;
+        // Asks to be notified for the next chain, then looks once more: it may have come meanwhile.
+        q.armed = true;
+        DmaStatus status;
+        if (q.packed) {
+          const OrderedInt<std::uint32_t> event{
+              packed::event(q.next_avail.index, q.next_avail.wrap, packed::RING_EVENT_FLAGS_DESC)};
+          status = co_await memory.store(s.device, event, AccessKind::device_event);
+        } else {
+          const Index event{q.next_avail.index};
+          status = co_await memory.store(split::avail_event(s.device, s.size), event,
+                                         AccessKind::device_event);
+        }
+        if (status != DmaStatus::ok) {
+          fail(q, status, RingError::event_unwritable);
+          break;
+        }
+        fence();
+      }
       q.doorbell = false;
-      const auto idx = co_await memory.load_acquire<std::uint16_t>(split::avail_idx(s.driver),
-                                                                   AccessKind::available);
-      if (idx.status != DmaStatus::ok) {
-        fail(q, idx.status, RingError::ring_unreadable);
-        break;
+      if (q.packed) {
+        q.maybe_more = true;
+      } else {
+        const auto idx =
+            co_await memory.load<Index>(split::avail_idx(s.driver), AccessKind::available);
+        if (idx.status != DmaStatus::ok) {
+          fail(q, idx.status, RingError::ring_unreadable);
+          break;
+        }
+        q.seen_avail = idx.value.value;
+        if (static_cast<std::uint16_t>(q.seen_avail - q.next_avail.index) > s.size) {
+          fail(q, DmaStatus::ok, RingError::avail_index_jump);
+          break;
+        }
+        q.maybe_more = q.seen_avail != q.next_avail.index;
       }
-      const auto ahead = static_cast<std::uint16_t>(idx.value - q.next_avail);
-      if (ahead > s.size) {
-        fail(q, DmaStatus::ok, RingError::avail_index_jump);
-        break;
-      }
-      q.seen_avail = idx.value;
       continue;
     }
 
-    const auto entry = co_await memory.load_acquire<std::uint16_t>(
-        split::avail_ring(s.driver, q.next_avail & mask), AccessKind::available);
-    if (entry.status != DmaStatus::ok) {
-      fail(q, entry.status, RingError::ring_unreadable);
-      break;
-    }
-    if (entry.value >= s.size) {
-      fail(q, DmaStatus::ok, RingError::head_out_of_range);
-      break;
+    // The first descriptor of the chain.
+    std::uint16_t at = q.next_avail.index;
+    Fetched d;
+    if (q.packed) {
+      const auto desc =
+          co_await memory.load<packed::Desc>(packed::desc(s.desc, at), AccessKind::descriptor);
+      if (desc.status != DmaStatus::ok) {
+        fail(q, desc.status, RingError::descriptor_unreadable);
+        break;
+      }
+      if (!packed::available(desc.value.flags, q.next_avail.wrap)) {
+        q.maybe_more = false;
+        continue;
+      }
+      d = fetched(desc.value);
+    } else {
+      const auto entry = co_await memory.load<Index>(
+          split::avail_ring(s.driver, at & static_cast<std::uint16_t>(s.size - 1)),
+          AccessKind::available);
+      if (entry.status != DmaStatus::ok) {
+        fail(q, entry.status, RingError::ring_unreadable);
+        break;
+      }
+      at = entry.value.value;
+      if (at >= s.size) {
+        fail(q, DmaStatus::ok, RingError::head_out_of_range);
+        break;
+      }
     }
 
-    Chain& chain = take_chain(q, entry.value);
-    RingError error = RingError::none;
-    DmaStatus status = DmaStatus::ok;
-    std::uint16_t at = entry.value;
+    Chain& chain = take_chain(q);
+    chain.head = at;
+    Walked walked;
     for (std::uint32_t count = 0;; ++count) {
-      if (count ==
-          s.size) { // virtio 1.4, 2.7.5.3.1: not longer than the queue; so a loop ends here
-        error = RingError::chain_too_long;
+      if (count == s.size) { // 2.7.5.3.1, 2.8.17: not longer than the queue; so a loop ends here
+        walked.error = RingError::chain_too_long;
         break;
       }
-      split::Desc desc;
-      status =
-          co_await memory.read(split::desc(s.desc, at), &desc, sizeof desc, AccessKind::descriptor);
-      if (status != DmaStatus::ok) {
-        error = RingError::descriptor_unreadable;
+      if (!q.packed) {
+        split::Desc desc;
+        walked.status = co_await memory.read(split::desc(s.desc, at), &desc, sizeof desc,
+                                             AccessKind::descriptor);
+        d = fetched(desc);
+      } else if (count > 0) {
+        const RingIndex i = advance(q.next_avail, count, s.size);
+        const auto desc = co_await memory.load<packed::Desc>(packed::desc(s.desc, i.index),
+                                                             AccessKind::descriptor);
+        walked.status = desc.status;
+        d = fetched(desc.value);
+        if (walked.status == DmaStatus::ok && !packed::available(d.flags, i.wrap)) {
+          walked.error = RingError::chain_not_available;
+          break;
+        }
+      }
+      if (walked.status != DmaStatus::ok) {
+        walked.error = RingError::descriptor_unreadable;
         break;
       }
-      const Fetched d{GuestAddr{std::uint64_t{desc.addr}}, desc.len, desc.flags, desc.next};
-      if (d.flags & split::VIRTQ_DESC_F_INDIRECT) {
-        error = RingError::indirect_not_negotiated;
+      if (d.flags & VIRTQ_DESC_F_INDIRECT) {
+        // Split: direct descriptors, then one indirect (2.7.5.3.2); packed: never mixed in a list
+        // (2.8.7).
+        if (!q.indirect)
+          walked.error = RingError::indirect_not_negotiated;
+        else if ((d.flags & VIRTQ_DESC_F_NEXT) || (q.packed && count > 0))
+          walked.error = RingError::indirect_with_next;
+        else
+          walked = co_await walk_indirect(q, chain, {d.addr, d.len}, count);
+      } else {
+        walked.error = append(chain, d);
+      }
+      if (walked.error != RingError::none) break;
+      if (!(d.flags & VIRTQ_DESC_F_NEXT)) {
+        if (q.packed) {
+          chain.head = d.next_or_id; // the list's last descriptor names the buffer (2.8.6)
+          chain.slots = static_cast<std::uint16_t>(count + 1);
+        }
         break;
       }
-      error = append(chain, d);
-      if (error != RingError::none || !(d.flags & split::VIRTQ_DESC_F_NEXT)) break;
-      if (d.next >= s.size) {
-        error = RingError::next_out_of_range;
-        break;
+      if (!q.packed) {
+        if (d.next_or_id >= s.size) {
+          walked.error = RingError::next_out_of_range;
+          break;
+        }
+        at = d.next_or_id;
       }
-      at = d.next;
     }
-    if (error != RingError::none) {
+    if (walked.error != RingError::none) {
       q.free_chains.push_back(&chain);
-      fail(q, status, error);
+      fail(q, walked.status, walked.error);
       break;
     }
-    ++q.next_avail;
-    --q.credits;
-    ++q.outstanding;
-    chain.id = q.next_chain_id++;
-    client_.on_chain(chain);
+    emit(q, chain);
     if (q.scope.cancelled()) break; // the function's work made the driver reset this queue
   }
   q.fetching = false;
+  if (!q.completions.empty()) start_write_back(q);
 }
 
-void ModelRingEngine::complete(Chain& chain, std::uint32_t written, bool more) {
+void ModelRingEngine::emit(Queue& q, Chain& chain) {
+  if (q.packed) {
+    q.next_avail = advance(q.next_avail, chain.slots, q.setup.size);
+  } else {
+    ++q.next_avail.index;
+    q.maybe_more = q.next_avail.index != q.seen_avail;
+  }
+  q.armed = false;
+  --q.credits;
+  ++q.outstanding;
+  chain.id = q.next_chain_id++;
+  q.emitting = true;
+  client_.on_chain(chain);
+  q.emitting = false;
+  if (q.completions.size() >= max_batch) start_write_back(q);
+}
+
+// --- completions --------------------------------------------------------------------------------
+
+void ModelRingEngine::complete(Chain& chain, std::uint32_t written, CompletionHints hints) {
   Queue& q = at(chain.queue);
   if (q.scope.cancelled() || !q.on) return; // the reset takes the chain back
-  q.completions.push_back({&chain, written, more});
-  if (more || q.writing_back || q.used_failed) return;
+  auto place = q.completions.end();
+  if (q.in_order) {
+    const auto age = [&](const Chain& c) {
+      return static_cast<std::uint16_t>(c.id - q.next_publish_id);
+    };
+    while (place != q.completions.begin() && age(*std::prev(place)->chain) > age(chain))
+      --place;
+  }
+  q.completions.insert(place, {&chain, written, hints});
+  // Completed inside on_chain: fetch() writes it back with its batch.
+  if (!q.emitting) start_write_back(q);
+}
+
+void ModelRingEngine::start_write_back(Queue& q) {
+  if (q.writing_back || q.used_failed || publishable(q) == 0) return;
   q.writing_back = true;
   q.scope.start([&] { return write_back(q); });
 }
 
-// Writes used elements in completion order, then the index, then notifies: one index update for
-// each group of completions that must become visible together.
+/// How many completions, from the first on, may become visible now: no group in part, and in order
+/// where negotiated.
+std::size_t ModelRingEngine::publishable(const Queue& q) {
+  std::size_t whole = 0;
+  for (std::size_t i = 0; i < q.completions.size(); ++i) {
+    const Completion& c = q.completions[i];
+    if (q.in_order && c.chain->id != static_cast<std::uint16_t>(q.next_publish_id + i)) break;
+    if (!c.hints.more) whole = i + 1;
+  }
+  return whole;
+}
+
+/// How many completions, from `first` on, one used descriptor stands for: in order, those before
+/// the last were used completely and may be skipped (virtio 1.4, 2.7.9 and 2.8.8).
+std::size_t ModelRingEngine::run_length(const Queue& q, std::size_t first, std::size_t ready) {
+  std::size_t last = first;
+  while (q.in_order && last + 1 < ready && q.completions[last].hints.full)
+    ++last;
+  return last - first + 1;
+}
+
+// Makes completions visible, as many as there are at a time, then notifies the driver if it wants
+// to be.
 Task<> ModelRingEngine::write_back(Queue& q) {
   const Dma memory = dma(q);
   const QueueSetup& s = q.setup;
-  const std::uint16_t mask = static_cast<std::uint16_t>(s.size - 1);
 
-  std::size_t done = 0;
-  while (done < q.completions.size()) {
-    const Completion c = q.completions[done];
-    split::UsedElem elem;
-    elem.id = c.chain->head;
-    elem.len = c.written;
-    DmaStatus status = co_await memory.write(split::used_ring(s.device, q.next_used & mask), &elem,
-                                             sizeof elem, AccessKind::used);
+  while (const std::size_t ready = publishable(q)) {
+    const RingIndex before = q.next_used;
+    std::uint32_t advanced = 0; // ring entries (split) or descriptors (packed)
+    DmaStatus status = DmaStatus::ok;
+    std::optional<std::pair<GuestAddr, packed::Used>> first_of_group;
+    for (std::size_t i = 0; i < ready && status == DmaStatus::ok;) {
+      const std::size_t run = run_length(q, i, ready);
+      const Completion last = q.completions[i + run - 1];
+      if (q.packed) {
+        packed::Used used;
+        used.len = last.written;
+        used.id = last.chain->head;
+        used.flags = static_cast<std::uint16_t>(packed::used_flags(q.next_used.wrap) |
+                                                (last.written ? VIRTQ_DESC_F_WRITE : 0));
+        const GuestAddr to = packed::used(s.desc, q.next_used.index);
+        // 2.8.9: the first of a group is marked used after the rest.
+        if (last.hints.more && !first_of_group)
+          first_of_group.emplace(to, used);
+        else
+          status = co_await memory.store(to, used, AccessKind::used);
+        if (!last.hints.more && first_of_group && status == DmaStatus::ok) {
+          const auto [at, held] = *first_of_group;
+          first_of_group.reset();
+          status = co_await memory.store(at, held, AccessKind::used);
+        }
+        std::uint32_t slots = 0;
+        for (std::size_t k = i; k < i + run; ++k)
+          slots += q.completions[k].chain->slots;
+        q.next_used = advance(q.next_used, slots, s.size);
+        advanced += slots;
+      } else {
+        split::UsedElem elem;
+        elem.id = last.chain->head;
+        elem.len = last.written;
+        status = co_await memory.write(
+            split::used_ring(s.device, q.next_used.index & static_cast<std::uint16_t>(s.size - 1)),
+            &elem, sizeof elem, AccessKind::used);
+        q.next_used.index = static_cast<std::uint16_t>(q.next_used.index + run);
+        advanced += static_cast<std::uint32_t>(run);
+      }
+      i += run;
+    }
+    if (status == DmaStatus::ok && !q.packed) {
+      // virtio 1.4, 2.7.8.2: the elements MUST be written before the index.
+      const OrderedInt<std::uint16_t> idx{q.next_used.index};
+      status = co_await memory.store(split::used_idx(s.device), idx, AccessKind::used);
+    }
     if (status != DmaStatus::ok) {
       q.used_failed = true;
       fail(q, status, RingError::used_unwritable);
       break;
     }
-    ++done;
-    ++q.next_used;
-    q.free_chains.push_back(c.chain);
-    --q.outstanding;
-    if (c.more) {
-      if (done < q.completions.size()) continue;
-      break; // the rest of the group comes with a later completion
-    }
-    // virtio 1.4, 2.7.8.2: the element MUST be written before the index.
-    status = co_await memory.store_release<std::uint16_t>(split::used_idx(s.device), q.next_used,
-                                                          AccessKind::used);
-    if (status != DmaStatus::ok) {
-      q.used_failed = true;
-      fail(q, status, RingError::used_unwritable);
-      break;
-    }
-    if (done == q.completions.size()) {
-      q.completions.clear();
-      done = 0;
-    }
-    // virtio 1.4, 2.7.7.2: read after the used index was written.
+    for (std::size_t i = 0; i < ready; ++i)
+      q.free_chains.push_back(q.completions[i].chain);
+    q.completions.erase(q.completions.begin(),
+                        q.completions.begin() + static_cast<std::ptrdiff_t>(ready));
+    q.outstanding -= static_cast<std::uint32_t>(ready);
+    q.next_publish_id = static_cast<std::uint16_t>(q.next_publish_id + ready);
+
+    // virtio 1.4, 2.7.7.2 and 2.8.10: what the driver asked for is read after what it waits for was
+    // written.
     fence();
-    const auto flags = co_await memory.load_acquire<std::uint16_t>(split::avail_flags(s.driver),
-                                                                   AccessKind::driver_event);
-    if (flags.status != DmaStatus::ok) {
+    bool wanted = false;
+    if (q.packed) {
+      const auto event =
+          co_await memory.load<OrderedInt<std::uint32_t>>(s.driver, AccessKind::driver_event);
+      status = event.status;
+      const std::uint32_t e = event.value.value;
+      if (packed::event_flags(e) == packed::RING_EVENT_FLAGS_DESC && q.event_idx) {
+        // Wanted when the descriptor that the driver named is among those just used.
+        const int distance = packed::event_offset(e) - before.index +
+                             (packed::event_wrap(e) != before.wrap ? s.size : 0);
+        wanted = distance >= 0 && distance < static_cast<int>(advanced);
+      } else {
+        wanted = packed::event_flags(e) != packed::RING_EVENT_FLAGS_DISABLE;
+      }
+    } else if (q.event_idx) {
+      const auto event = co_await memory.load<OrderedInt<std::uint16_t>>(
+          split::used_event(s.driver, s.size), AccessKind::driver_event);
+      status = event.status;
+      wanted = static_cast<std::uint16_t>(event.value.value - before.index) < advanced;
+    } else {
+      const auto flags = co_await memory.load<OrderedInt<std::uint16_t>>(
+          split::avail_flags(s.driver), AccessKind::driver_event);
+      status = flags.status;
+      wanted = !(flags.value.value & split::VIRTQ_AVAIL_F_NO_INTERRUPT);
+    }
+    if (status != DmaStatus::ok) {
       q.used_failed = true;
-      fail(q, flags.status, RingError::ring_unreadable);
+      fail(q, status, RingError::ring_unreadable);
       break;
     }
-    if (!(flags.value & split::VIRTQ_AVAIL_F_NO_INTERRUPT)) client_.on_interrupt(q.index);
+    if (wanted) client_.on_interrupt(q.index);
   }
-  q.completions.erase(q.completions.begin(),
-                      q.completions.begin() + static_cast<std::ptrdiff_t>(done));
   q.writing_back = false;
 }
 

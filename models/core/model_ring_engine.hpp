@@ -1,7 +1,7 @@
-// The reference ring engine: walks virtqueues in guest memory. For each active queue there is one
-// task that fetches descriptor chains and one that writes used elements back; an idle queue owns no
-// coroutine frame. What must survive inspection or reset is in plain structs, never only in a
-// frame.
+// The reference ring engine: walks split and packed virtqueues in guest memory. For each active
+// queue there is one task that fetches descriptor chains and one that writes used descriptors back;
+// an idle queue owns no coroutine frame. What must survive inspection or reset is in plain structs,
+// never only in a frame.
 #pragma once
 
 #include <virtio/core/ring_engine.hpp>
@@ -27,15 +27,19 @@ public:
   bool enabled(QueueIndex queue) const override;
   void doorbell(QueueIndex queue, std::optional<NotificationData> data) override;
   void credit(QueueIndex queue, std::uint32_t count) override;
-  void complete(Chain& chain, std::uint32_t written, bool more) override;
+  void complete(Chain& chain, std::uint32_t written, CompletionHints hints) override;
   Dma dma(QueueIndex queue) override;
 
+  /// Chains completed while their doorbell is still being served become visible in batches of at
+  /// most this many.
+  static constexpr std::size_t max_batch = 64;
+
 private:
-  /// A chain the function is done with, on its way to the used ring.
+  /// A chain the function is done with, on its way to the driver.
   struct Completion {
     Chain* chain = nullptr;
     std::uint32_t written = 0;
-    bool more = false;
+    CompletionHints hints;
   };
   struct Queue {
     Queue(ModelRingEngine& engine, QueueIndex index);
@@ -43,24 +47,39 @@ private:
     QueueIndex index;
     Scope scope;
     QueueSetup setup;
+    bool packed = false;
+    bool event_idx = false;
+    bool in_order = false;
+    bool indirect = false;
+
     bool on = false;
     bool halted = false;      // emits no further chain until reset
-    bool used_failed = false; // the used ring cannot be written
+    bool used_failed = false; // used descriptors cannot be written
 
-    std::uint16_t next_avail = 0; // free-running
-    std::uint16_t seen_avail = 0; // the driver's index when last read
-    std::uint16_t next_used = 0;  // free-running
+    // Split: indices run freely and `wrap` is unused. Packed: offsets into the ring.
+    RingIndex next_avail;
+    RingIndex next_used;
+    std::uint16_t seen_avail = 0; // split: the driver's index when last read
     std::uint16_t next_chain_id = 0;
+    std::uint16_t next_publish_id = 0; // in order: the chain that is due
     std::uint32_t credits = 0;
     std::uint32_t outstanding = 0;
 
-    bool doorbell = false; // rung since the available index was last read
+    bool doorbell = false;   // rung since the ring was last looked at
+    bool maybe_more = false; // the ring may hold a chain at next_avail
+    bool armed = false;      // the driver was asked to notify for next_avail
     bool fetching = false;
+    bool emitting = false;
     bool writing_back = false;
 
-    std::vector<Completion> completions; // waiting, in order
+    std::vector<Completion> completions; // in the order in which they become visible
     std::deque<Chain> chains;            // pool
     std::vector<Chain*> free_chains;
+  };
+  /// How the walk over one chain's descriptors ended.
+  struct Walked {
+    RingError error = RingError::none;
+    DmaStatus status = DmaStatus::ok;
   };
 
   Queue& at(QueueIndex queue) { return *queues_[raw(queue)]; }
@@ -69,11 +88,18 @@ private:
 
   void wake_fetch(Queue& queue);
   Task<> fetch(Queue& queue);
+  Task<Walked> walk_indirect(Queue& queue, Chain& chain, Piece table, std::uint32_t direct);
+  void emit(Queue& queue, Chain& chain);
+  Chain& take_chain(Queue& queue);
+
+  void start_write_back(Queue& queue);
+  static std::size_t publishable(const Queue& queue);
+  static std::size_t run_length(const Queue& queue, std::size_t first, std::size_t ready);
   Task<> write_back(Queue& queue);
+
   /// Reports `error` unless `status` is a cancellation. No chain is emitted after it; earlier ones
   /// complete.
   void fail(Queue& queue, DmaStatus status, RingError error);
-  Chain& take_chain(Queue& queue, std::uint16_t head);
 
   std::string name_;
   Executor& executor_;

@@ -28,8 +28,9 @@ const char* to_string(RingError error);
 /// completed or its queue's scope is idle after an abort.
 struct Chain {
   QueueIndex queue{};
-  std::uint16_t id = 0;   ///< number in availability order, modulo 2^16
-  std::uint16_t head = 0; ///< head descriptor (split), buffer id (packed)
+  std::uint16_t id = 0;    ///< number in availability order, modulo 2^16
+  std::uint16_t head = 0;  ///< head descriptor (split), buffer id (packed)
+  std::uint16_t slots = 1; ///< descriptors of the ring it takes (packed)
   std::vector<Piece> pieces;
   std::uint32_t readable_pieces = 0;
   std::uint64_t readable_len = 0;
@@ -56,6 +57,12 @@ struct QueueSetup {
   FeatureSet features;
   RingIndex start_avail;
   RingIndex start_used;
+};
+
+/// What a device function says about a chain it is done with, beside the written length.
+struct CompletionHints {
+  bool more = false; ///< becomes visible together with the next completion of the queue
+  bool full = false; ///< was read and written completely, so an in-order batch may skip it
 };
 
 /// Where a queue stands: for migration, for GET_VRING_BASE, and for people.
@@ -105,9 +112,8 @@ public:
   /// Lets `count` more chains of the queue be emitted.
   virtual void credit(QueueIndex queue, std::uint32_t count) = 0;
   /// The function is done with a chain and its writes are ordered. `written` bytes were written,
-  /// from the first device-writable byte on. With `more`, it becomes visible together with the next
-  /// completion of the queue.
-  virtual void complete(Chain& chain, std::uint32_t written, bool more = false) = 0;
+  /// from the first device-writable byte on.
+  virtual void complete(Chain& chain, std::uint32_t written, CompletionHints hints = {}) = 0;
 
   /// The queue's way to memory, for the data of its chains.
   virtual Dma dma(QueueIndex queue) = 0;

@@ -233,21 +233,22 @@ TEST_F(DmaPortTest, LoadsAndStoresAreLittleEndian) {
   ManualPort manual(memory);
   manual.immediate = true;
   struct Cell {
-    static Task<> load(Dma dma, DmaValue<std::uint16_t>& out) {
+    static Task<> load(Dma dma, DmaValue<OrderedInt<std::uint16_t>>& out) {
       const auto v =
-          co_await dma.load_acquire<std::uint16_t>(GuestAddr{0x20}, AccessKind::available);
+          co_await dma.load<OrderedInt<std::uint16_t>>(GuestAddr{0x20}, AccessKind::available);
       out = v;
     }
     static Task<> store(Dma dma) {
-      co_await dma.store_release<std::uint32_t>(GuestAddr{0x40}, 0x01020304, AccessKind::used);
+      const OrderedInt<std::uint32_t> cell{0x01020304};
+      co_await dma.store(GuestAddr{0x40}, cell, AccessKind::used);
     }
   };
   for (DmaPort* port : {static_cast<DmaPort*>(&host), static_cast<DmaPort*>(&manual)}) {
     Scope scope(executor, "s");
-    DmaValue<std::uint16_t> out;
+    DmaValue<OrderedInt<std::uint16_t>> out;
     scope.start([&] { return Cell::load(Dma(*port, scope, 0), out); });
     EXPECT_EQ(out.status, DmaStatus::ok);
-    EXPECT_EQ(out.value, 0x2120);
+    EXPECT_EQ(out.value.value, 0x2120);
     scope.start([&] { return Cell::store(Dma(*port, scope, 0)); });
     EXPECT_EQ(memory[0x40], std::byte{4});
     EXPECT_EQ(memory[0x43], std::byte{1});

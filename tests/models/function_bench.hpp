@@ -240,7 +240,7 @@ public:
     DmaPort& port = by_pointer_ ? static_cast<DmaPort&>(host_port_) : stepped_port_;
     return Dma(port, queues_.at(raw(queue))->scope, raw(queue));
   }
-  void complete(Chain& chain, std::uint32_t written, bool) override {
+  void complete(Chain& chain, std::uint32_t written, CompletionHints) override {
     Request& r = find(chain);
     EXPECT_FALSE(r.completed || r.failed) << "a chain came back twice";
     r.completed = true;

@@ -89,8 +89,8 @@ TEST(SplitRing, AGroupBecomesVisibleTogether) {
   offer(t.driver, {0, 1, 2});
   t.kick();
   auto& host = t.function->device();
-  host.complete(*t.function->chains[0], 64, true);
-  host.complete(*t.function->chains[1], 64, true);
+  host.complete(*t.function->chains[0], 64, {.more = true});
+  host.complete(*t.function->chains[1], 64, {.more = true});
   EXPECT_EQ(t.driver.used_idx(), 0);
   EXPECT_EQ(t.transport.used, 0);
   host.complete(*t.function->chains[2], 10);
