@@ -29,7 +29,8 @@ inline constexpr std::uint8_t VIRTIO_NET_HDR_F_DATA_VALID = 2;
 inline constexpr std::uint8_t VIRTIO_NET_HDR_F_RSC_INFO = 4;
 inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_NONE = 0;
 
-/// Precedes every frame in both directions. VIRTIO_NET_F_HASH_REPORT would add fields; it is not offered.
+/// Precedes every frame in both directions. VIRTIO_NET_F_HASH_REPORT would add fields; it is not
+/// offered.
 struct virtio_net_hdr {
   std::uint8_t flags = 0;
   std::uint8_t gso_type = VIRTIO_NET_HDR_GSO_NONE;

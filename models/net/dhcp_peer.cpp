@@ -115,9 +115,8 @@ void DhcpPeer::transmit(Frame frame) {
   const auto slot = std::find_if(answers_.begin(), answers_.end(),
                                  [](const Answer& answer) { return !answer.waiting; });
   EthernetHeader ethernet;
-  const bool for_us =
-      read_layout(frame, ethernet) &&
-      (ethernet.destination == params_.mac || ethernet.destination == broadcast_mac);
+  const bool for_us = read_layout(frame, ethernet) && (ethernet.destination == params_.mac ||
+                                                       ethernet.destination == broadcast_mac);
   bool answered = false;
   if (slot != answers_.end() && for_us) {
     if (ethernet.type == ethertype_arp) answered = answer_arp(frame, *slot);
@@ -188,8 +187,9 @@ bool DhcpPeer::answer_echo(const Datagram& request, Answer& answer) {
   if (Checksum().add(request.payload).value() != 0) return false;
 
   put_ipv4(answer, request.from, request.ip.source, Ipv4Header::icmp, request.payload);
-  const auto payload = std::span(answer.frame)
-                           .subspan(sizeof(EthernetHeader) + sizeof(Ipv4Header), request.payload.size());
+  const auto payload =
+      std::span(answer.frame)
+          .subspan(sizeof(EthernetHeader) + sizeof(Ipv4Header), request.payload.size());
   echo.type = IcmpEcho::reply;
   echo.checksum = std::uint16_t{0};
   put(payload.data(), echo);

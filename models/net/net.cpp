@@ -1,6 +1,5 @@
-#include <virtio/net/net.hpp>
-
 #include <virtio/core/chain_io.hpp>
+#include <virtio/net/net.hpp>
 
 #include <fmt/format.h>
 
@@ -56,7 +55,8 @@ void Net::set_link(bool up) {
 void Net::start(const FeatureSet& negotiated) {
   const bool mtu = negotiated.has(VIRTIO_NET_F_MTU);
   receive_mtu_ = mtu ? params_.mtu : default_mtu;
-  // A driver that does not know the MTU may send the usual; up to the MTU, frames MUST be forwarded (5.1.4.1).
+  // A driver that does not know the MTU may send the usual; up to the MTU, frames MUST be forwarded
+  // (5.1.4.1).
   transmit_mtu_ = mtu ? params_.mtu : std::max<std::size_t>(params_.mtu, default_mtu);
   wire_->driver_ready();
 }
@@ -77,20 +77,23 @@ void Net::on_chain(Chain& chain) {
   start_task(chain, [&] { return read_frame(slot); });
 }
 
-// What the function holds of the queue is forgotten. Frames that were under way to the driver's buffers wait for new ones.
+// What the function holds of the queue is forgotten. Frames that were under way to the driver's
+// buffers wait for new ones.
 void Net::on_abort(QueueIndex queue) {
   if (queue == transmitq) {
     transmits_.clear();
     return;
   }
   buffers_.clear();
-  for (; matched_ > 0; --matched_) receives_[matched_ - 1].state = Slot::State::waiting;
+  for (; matched_ > 0; --matched_)
+    receives_[matched_ - 1].state = Slot::State::waiting;
 }
 
 // --- transmission (5.1.6.2) ---------------------------------------------------------------------
 
-// No offload is offered, so nothing of virtio_net_hdr matters: flags that are not known MUST be ignored, and csum_start,
-// csum_offset and hdr_len MUST NOT be relied on. Device-writable buffers are left alone.
+// No offload is offered, so nothing of virtio_net_hdr matters: flags that are not known MUST be
+// ignored, and csum_start, csum_offset and hdr_len MUST NOT be relied on. Device-writable buffers
+// are left alone.
 Task<> Net::read_frame(Slot& slot) {
   const Dma dma = host().dma(transmitq);
   const auto pieces = slot.chain->readable();
@@ -131,7 +134,8 @@ void Net::finish_transmits() {
 
 void Net::send(Frame bytes) {
   const Frame frame = bytes.subspan(std::min(bytes.size(), header_bytes));
-  if (frame.size() < sizeof(EthernetHeader) || frame.size() > max_frame_bytes(frame, transmit_mtu_)) {
+  if (frame.size() < sizeof(EthernetHeader) ||
+      frame.size() > max_frame_bytes(frame, transmit_mtu_)) {
     ++stats_.tx_malformed;
   } else if (!link_up()) {
     ++stats_.tx_no_link;
@@ -153,8 +157,8 @@ void Net::on_frame(Frame frame) {
   } else if (receives_.full()) {
     ++stats_.rx_no_buffer;
   } else {
-    // Neither GUEST_CSUM nor any GUEST_TSO is offered: flags and gso_type MUST be zero (5.1.6.4.1). Without MRG_RXBUF
-    // num_buffers MUST be 1.
+    // Neither GUEST_CSUM nor any GUEST_TSO is offered: flags and gso_type MUST be zero (5.1.6.4.1).
+    // Without MRG_RXBUF num_buffers MUST be 1.
     virtio_net_hdr header;
     header.num_buffers = std::uint16_t{1};
     Slot& slot = receives_.push();
@@ -166,8 +170,8 @@ void Net::on_frame(Frame frame) {
   }
 }
 
-// Without VIRTIO_NET_F_MRG_RXBUF a frame takes one buffer (5.1.6.3.2). One that the driver made too small for it - it SHOULD post
-// 1526 bytes - costs the frame; the buffer stays for the next.
+// Without VIRTIO_NET_F_MRG_RXBUF a frame takes one buffer (5.1.6.3.2). One that the driver made too
+// small for it - it SHOULD post 1526 bytes - costs the frame; the buffer stays for the next.
 void Net::match_buffers() {
   while (matched_ < receives_.size() && !buffers_.empty()) {
     Slot& slot = receives_[matched_];

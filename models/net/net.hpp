@@ -1,5 +1,6 @@
-// The network device (virtio 1.4, 5.1) with one pair of queues: transmits to a Wire and receives from it, without offloads.
-// Several frames are under way in each direction at once, and they leave, arrive and come back in order.
+// The network device (virtio 1.4, 5.1) with one pair of queues: transmits to a Wire and receives
+// from it, without offloads. Several frames are under way in each direction at once, and they
+// leave, arrive and come back in order.
 #pragma once
 
 #include <virtio/core/device_function.hpp>
@@ -29,14 +30,15 @@ struct NetParams {
 struct NetStats {
   std::uint64_t tx_frames = 0;
   std::uint64_t tx_bytes = 0; ///< without virtio_net_hdr
-  std::uint64_t tx_malformed = 0; ///< too short for header and Ethernet, or longer than the MTU allows
+  std::uint64_t tx_malformed =
+      0; ///< too short for header and Ethernet, or longer than the MTU allows
   std::uint64_t tx_no_link = 0;
   std::uint64_t rx_frames = 0;
   std::uint64_t rx_bytes = 0;
-  std::uint64_t rx_malformed = 0;     ///< came with a length that the driver must not be given
-  std::uint64_t rx_no_driver = 0;     ///< came without DRIVER_OK or with the link down
-  std::uint64_t rx_no_buffer = 0;     ///< came while receive_frames were waiting
-  std::uint64_t rx_small_buffer = 0;  ///< did not fit into the driver's buffer
+  std::uint64_t rx_malformed = 0;    ///< came with a length that the driver must not be given
+  std::uint64_t rx_no_driver = 0;    ///< came without DRIVER_OK or with the link down
+  std::uint64_t rx_no_buffer = 0;    ///< came while receive_frames were waiting
+  std::uint64_t rx_small_buffer = 0; ///< did not fit into the driver's buffer
 };
 
 class Net final : public DeviceFunction, private FrameSink {
@@ -89,11 +91,11 @@ private:
   virtio_net_config config_;
   std::size_t transmit_mtu_ = 0;
   std::size_t receive_mtu_ = 0;
-  Fifo<Slot> transmits_;      // in the order of the queue
+  Fifo<Slot> transmits_; // in the order of the queue
   bool sending_ = false;
-  Fifo<Slot> receives_;       // in the order of arrival: under way first, then waiting
-  std::size_t matched_ = 0;   // of receives_ have a chain
-  Fifo<Chain*> buffers_;      // posted in receiveq
+  Fifo<Slot> receives_;     // in the order of arrival: under way first, then waiting
+  std::size_t matched_ = 0; // of receives_ have a chain
+  Fifo<Chain*> buffers_;    // posted in receiveq
   NetStats stats_;
 };
 

@@ -10,7 +10,8 @@ Checksum& Checksum::add(std::span<const std::byte> bytes) {
 
 std::uint16_t Checksum::value() const {
   std::uint64_t sum = sum_;
-  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  while (sum >> 16)
+    sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum);
 }
 

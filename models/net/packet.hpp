@@ -1,5 +1,5 @@
-// Ethernet, ARP, IPv4, UDP, ICMP and DHCP as they are on the wire, for what looks into frames: the device (frame lengths) and
-// the scripted peers.
+// Ethernet, ARP, IPv4, UDP, ICMP and DHCP as they are on the wire, for what looks into frames: the
+// device (frame lengths) and the scripted peers.
 #pragma once
 
 #include <array>
@@ -23,11 +23,13 @@ public:
   constexpr BigEndian() = default;
   constexpr BigEndian(T value) {
     for (std::size_t i = 0; i < sizeof(T); ++i)
-      bytes_[sizeof(T) - 1 - i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * i));
+      bytes_[sizeof(T) - 1 - i] =
+          static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * i));
   }
   constexpr operator T() const {
     std::uint64_t value = 0;
-    for (const std::uint8_t byte : bytes_) value = value << 8 | byte;
+    for (const std::uint8_t byte : bytes_)
+      value = value << 8 | byte;
     return static_cast<T>(value);
   }
 
@@ -136,7 +138,8 @@ struct DhcpMessage {
 };
 static_assert(sizeof(DhcpMessage) == 240 && offsetof(DhcpMessage, client_mac) == 28);
 
-/// Copies a layout out of the front of `bytes`. Returns false, without touching it, when they are too few.
+/// Copies a layout out of the front of `bytes`. Returns false, without touching it, when they are
+/// too few.
 template <class Layout> bool read_layout(std::span<const std::byte> bytes, Layout& layout) {
   if (bytes.size() < sizeof layout) return false;
   std::memcpy(&layout, bytes.data(), sizeof layout);
@@ -166,7 +169,8 @@ struct UdpPseudoHeader {
 };
 static_assert(sizeof(UdpPseudoHeader) == 12);
 
-/// How long a frame of this MTU may be: the link-layer header, with a VLAN tag if this frame has one, and `mtu` bytes.
+/// How long a frame of this MTU may be: the link-layer header, with a VLAN tag if this frame has
+/// one, and `mtu` bytes.
 std::size_t max_frame_bytes(Frame frame, std::size_t mtu);
 
 } // namespace virtio::net

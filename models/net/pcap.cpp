@@ -1,14 +1,13 @@
 #include <virtio/net/pcap.hpp>
 
 #include <fmt/format.h>
+#include <pcap/pcap.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <utility>
-
-#include <pcap/pcap.h>
 
 namespace virtio::net {
 
@@ -32,10 +31,11 @@ void PcapWriter::Close::operator()(pcap_dumper* dumper) const {
 tl::expected<std::unique_ptr<PcapWriter>, std::string>
 PcapWriter::create(const std::filesystem::path& path) {
   std::unique_ptr<PcapWriter> writer(new PcapWriter);
-  writer->handle_.reset(pcap_open_dead_with_tstamp_precision(DLT_EN10MB, snapshot_bytes,
-                                                             PCAP_TSTAMP_PRECISION_NANO));
+  writer->handle_.reset(
+      pcap_open_dead_with_tstamp_precision(DLT_EN10MB, snapshot_bytes, PCAP_TSTAMP_PRECISION_NANO));
   if (!writer->handle_) return failed(path, "no memory for a capture");
-  // Opened here, for an error of the operating system instead of the library's repetition of the path.
+  // Opened here, for an error of the operating system instead of the library's repetition of the
+  // path.
   std::FILE* file = std::fopen(path.c_str(), "wbe");
   if (!file) return failed(path, fmt::format("cannot be created: {}", std::strerror(errno)));
   writer->dumper_.reset(pcap_dump_fopen(writer->handle_.get(), file));

@@ -1,5 +1,5 @@
-// Captures: a wire that writes every frame to a pcap file, and one that plays such a file to the device. Time stamps are
-// simulated time in nanoseconds.
+// Captures: a wire that writes every frame to a pcap file, and one that plays such a file to the
+// device. Time stamps are simulated time in nanoseconds.
 #pragma once
 
 #include <virtio/core/task.hpp>
@@ -17,7 +17,8 @@ struct pcap_dumper;
 
 namespace virtio::net {
 
-/// A pcap file of Ethernet frames that is being written; complete once this object is gone or was flushed.
+/// A pcap file of Ethernet frames that is being written; complete once this object is gone or was
+/// flushed.
 class PcapWriter {
 public:
   /// Creates the file. The error is a sentence that names it.
@@ -64,10 +65,12 @@ struct ReplayParams {
   SimTime start = microseconds(1);
 };
 
-/// Plays a capture to the device, once, from when a driver is first ready. What the device transmits is lost.
+/// Plays a capture to the device, once, from when a driver is first ready. What the device
+/// transmits is lost.
 class ReplayWire final : public Wire {
 public:
-  /// Reads the whole file, of microsecond or nanosecond resolution. The error is a sentence that names it.
+  /// Reads the whole file, of microsecond or nanosecond resolution. The error is a sentence that
+  /// names it.
   static tl::expected<std::unique_ptr<ReplayWire>, std::string>
   open(const std::filesystem::path& path, const ReplayParams& params = {});
 

@@ -1,5 +1,6 @@
-// What a network device is plugged into. A Wire carries frames between the device and a far end: a loop-back, a scripted peer,
-// a captured file; wires compose, such as a capture in front of any of them.
+// What a network device is plugged into. A Wire carries frames between the device and a far end: a
+// loop-back, a scripted peer, a captured file; wires compose, such as a capture in front of any of
+// them.
 #pragma once
 
 #include <virtio/core/executor.hpp>
@@ -21,8 +22,8 @@ public:
   Wire& operator=(const Wire&) = delete;
   virtual ~Wire() = default;
 
-  /// Plugs the wire in, once, before anything else: the far end's frames go to `device`, its time is the executor's. Both
-  /// outlive the wire.
+  /// Plugs the wire in, once, before anything else: the far end's frames go to `device`, its time
+  /// is the executor's. Both outlive the wire.
   virtual void connect(FrameSink& device, Executor& executor) {
     device_ = &device;
     executor_ = &executor;
