@@ -218,7 +218,7 @@ Task<ModelRingEngine::Walked> ModelRingEngine::walk_indirect(Queue& q, Chain& ch
     const DmaStatus status =
         co_await memory.read(table.addr + 16ull * at, &desc, sizeof desc, AccessKind::indirect);
     if (status != DmaStatus::ok) co_return Walked{RingError::descriptor_unreadable, status};
-    Fetched d = fetched(desc);
+    Fetched d = q.packed ? fetched(std::bit_cast<packed::Desc>(desc)) : fetched(desc);
     if (q.packed) d.flags &= VIRTQ_DESC_F_WRITE; // 2.8.7: the others are reserved and ignored
     if (d.flags & VIRTQ_DESC_F_INDIRECT) co_return Walked{RingError::nested_indirect};
     if (const RingError error = append(chain, d); error != RingError::none) co_return Walked{error};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <virtio/core/device.hpp>
+#include <virtio/core/packed_ring.hpp>
 #include <virtio/core/split_ring.hpp>
 
 #include <cstring>
@@ -106,6 +107,79 @@ private:
   std::uint16_t size_;
 };
 
+/// A driver's half of a packed ring at the same addresses. Lists are written whole, the first
+/// descriptor's flags last.
+class PackedRingDriver {
+public:
+  PackedRingDriver(std::span<std::byte> memory, std::uint16_t size)
+      : memory_(memory), size_(size) {}
+
+  struct Element {
+    std::uint64_t addr = 0x30'0000;
+    std::uint32_t len = 64;
+    std::uint16_t flags = 0; // WRITE, INDIRECT
+  };
+  /// Where the list starts; its last descriptor carries `id`.
+  std::uint16_t add(std::uint16_t id, const std::vector<Element>& list) {
+    const std::uint16_t first = next_;
+    std::uint16_t first_flags = 0;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const bool last = i + 1 == list.size();
+      auto flags = static_cast<std::uint16_t>(
+          list[i].flags | (last ? 0 : packed::VIRTQ_DESC_F_NEXT) |
+          (wrap_ ? packed::VIRTQ_DESC_F_AVAIL : packed::VIRTQ_DESC_F_USED));
+      if (i == 0) std::swap(flags, first_flags);
+      put(next_, list[i].addr, list[i].len, last ? id : std::uint16_t{0xdead},
+          i == 0 ? get(next_).flags : le16(flags));
+      if (++next_ == size_) {
+        next_ = 0;
+        wrap_ = !wrap_;
+      }
+    }
+    auto d = get(first);
+    put(first, d.addr, d.len, d.id, first_flags);
+    return first;
+  }
+  void put(std::uint16_t i, std::uint64_t addr, std::uint32_t len, std::uint16_t id,
+           std::uint16_t flags) {
+    packed::Desc d;
+    d.addr = addr;
+    d.len = len;
+    d.id = id;
+    d.flags = flags;
+    std::memcpy(&memory_[SplitRingDriver::desc_at + 16u * i], static_cast<void*>(&d), sizeof d);
+  }
+  packed::Desc get(std::uint16_t i) const {
+    packed::Desc d;
+    std::memcpy(static_cast<void*>(&d), &memory_[SplitRingDriver::desc_at + 16u * i], sizeof d);
+    return d;
+  }
+  /// The descriptor at `i` is used in the round of the ring in which the device's wrap counter is
+  /// `wrap`.
+  bool used(std::uint16_t i, bool wrap) const {
+    const std::uint16_t flags = get(i).flags;
+    return ((flags & packed::VIRTQ_DESC_F_AVAIL) != 0) == wrap &&
+           ((flags & packed::VIRTQ_DESC_F_USED) != 0) == wrap;
+  }
+  void set_driver_event(std::uint16_t offset, bool wrap, std::uint16_t flags) {
+    const le32 e = packed::event(offset, wrap, flags);
+    std::memcpy(&memory_[SplitRingDriver::avail_at], &e, 4);
+  }
+  std::uint32_t device_event() const {
+    le32 e;
+    std::memcpy(&e, &memory_[SplitRingDriver::used_at], 4);
+    return e;
+  }
+  std::uint16_t next() const { return next_; }
+  bool wrap() const { return wrap_; }
+
+private:
+  std::span<std::byte> memory_;
+  std::uint16_t size_;
+  std::uint16_t next_ = 0;
+  bool wrap_ = true;
+};
+
 /// Keeps every chain until the test completes it, or handles it with a task of the test's.
 class TestFunction : public DeviceFunction {
 public:
@@ -167,11 +241,13 @@ struct RecordingSink final : EventSink {
 
 /// A device over `Port` with queue 0 (and 1) set up like SplitRingDriver expects.
 template <class Port> struct TestDevice {
-  explicit TestDevice(std::uint16_t ring_size = 8) : driver(memory, ring_size), size(ring_size) {
+  explicit TestDevice(std::uint16_t ring_size = 8)
+      : driver(memory, ring_size), packed(memory, ring_size), size(ring_size) {
     auto f = std::make_unique<TestFunction>();
     function = f.get();
-    device =
-        std::make_unique<Device>(DeviceParams{.name = "dut"}, executor, port, std::move(f), &sink);
+    DeviceParams params{.name = "dut"};
+    params.transport_features.set(VIRTIO_F_IN_ORDER).set(VIRTIO_F_NOTIFICATION_DATA);
+    device = std::make_unique<Device>(params, executor, port, std::move(f), &sink);
     device->attach(transport);
   }
   void negotiate(FeatureSet wanted = {}) {
@@ -206,6 +282,7 @@ template <class Port> struct TestDevice {
   Port port = make_port();
   Executor executor;
   SplitRingDriver driver;
+  PackedRingDriver packed;
   std::uint16_t size;
   CountingTransport transport;
   RecordingSink sink;
