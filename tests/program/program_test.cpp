@@ -60,6 +60,14 @@ TEST_F(Program, BadUsageIsTwoAndNothingIsRun) {
   }
 }
 
+TEST_F(Program, AnOverrideWithoutPathOrValueShowsHowToWriteIt) {
+  for (const std::string text : {"x", "=3"}) {
+    const ProgramResult result = run("run " + file.string() + " --set " + text);
+    EXPECT_EQ(result.err,
+              "--set " + text + ": write it as path=value, like --set platform.seed=3\n");
+  }
+}
+
 TEST_F(Program, AWrongConfigurationIsTwoWithEveryErrorAndTheirNumber) {
   add_platform("virtio-tlm-riscv-virt");
   folder.write("p.toml",
