@@ -228,6 +228,32 @@ TEST_F(DmaPortTest, FramesWithTransactionsInFlightMayBeDestroyedInAnyOrder) {
   }
 }
 
+TEST_F(DmaPortTest, SwitchedOffNothingLeavesAndAnswersStillArrive) {
+  HostMemoryPort direct(GuestAddr{0x1000}, memory);
+  ManualPort manual(memory);
+  Scope scope(executor, "s");
+  Reader before(4), off(4), again(4), off_direct(4);
+  scope.start([&] { return before.read(Dma(manual, scope, 0), 0); });
+  scope.start([&] { return again.read(Dma(direct, scope, 0), 0x1000); });
+  EXPECT_EQ(again.status, DmaStatus::ok);
+
+  manual.set_enabled(false);
+  direct.set_enabled(false);
+  scope.start([&] { return off.read(Dma(manual, scope, 0), 0); });
+  scope.start([&] { return off_direct.read(Dma(direct, scope, 0), 0x1000); });
+  EXPECT_EQ(off.status, DmaStatus::address_error);
+  EXPECT_EQ(off_direct.status, DmaStatus::address_error);
+  EXPECT_EQ(off.resumed + off_direct.resumed, 2);
+  EXPECT_EQ(manual.seen.size(), 1u);
+  manual.answer_front();
+  executor.run();
+  EXPECT_EQ(before.status, DmaStatus::ok);
+
+  direct.set_enabled(true);
+  scope.start([&] { return again.read(Dma(direct, scope, 0), 0x1000); });
+  EXPECT_EQ(again.status, DmaStatus::ok);
+}
+
 TEST_F(DmaPortTest, LoadsAndStoresAreLittleEndian) {
   HostMemoryPort host(GuestAddr{0}, memory);
   ManualPort manual(memory);

@@ -187,6 +187,16 @@ TEST_F(HostBridgeTest, RoutingFollowsTheBarsAndMemoryEnable) {
   EXPECT_EQ(low.read<std::uint16_t>(window32 + 0x20'0000 + num_queues), 5);
 }
 
+TEST_F(HostBridgeTest, ABarThatIsDisabledHidesNothing) {
+  assign();
+  driver6.set_cfg<std::uint32_t>(0x20, window32 + 0x20'0000);
+  driver6.set_cfg<std::uint32_t>(0x24, 0);
+  driver1.set_cfg<std::uint32_t>(0x14, window32 + 0x20'1000);
+  driver1.set_cfg<std::uint16_t>(0x04, 0x0004);
+  function6->bytes[0] = std::byte{0x66};
+  EXPECT_EQ(low.read<std::uint8_t>(window32 + 0x20'2000), 0x66);
+}
+
 TEST_F(HostBridgeTest, SizingABarWithMemoryEnabledDoesNotDisturbTheOthers) {
   assign();
   driver1.set_cfg<std::uint32_t>(0x20, 0xffff'ffff);

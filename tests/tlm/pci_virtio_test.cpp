@@ -299,6 +299,23 @@ TEST_F(VirtioPciTest, AWindowThatIsNotOneAlignedAccessWithinAStructureReadsZeroA
   EXPECT_EQ(bench.status(), 1);
 }
 
+TEST(VirtioPci, TheWindowReachesSharedMemoryUpToItsEnd) {
+  std::array<std::byte, 6> shared{std::byte{1}, std::byte{2}, std::byte{3},
+                                  std::byte{4}, std::byte{5}, std::byte{6}};
+  PciBench bench({.pci = {.shared_memory = {{0, shared}}}});
+  const auto window = bench.driver.find(PCI_CAP_ID_VNDR, VIRTIO_PCI_CAP_PCI_CFG);
+  const auto read = [&](std::uint32_t offset, std::uint32_t length) {
+    bench.driver.set_cfg<std::uint8_t>(window + 4u, 2);
+    bench.driver.set_cfg<std::uint32_t>(window + 8u, offset);
+    bench.driver.set_cfg<std::uint32_t>(window + 12u, length);
+    return bench.driver.cfg<std::uint32_t>(window + 16u);
+  };
+  EXPECT_EQ(read(0, 4), 0x0403'0201u);
+  EXPECT_EQ(read(4, 2), 0x0605u);
+  EXPECT_EQ(read(4, 4), 0u);
+  EXPECT_EQ(read(6, 1), 0u);
+}
+
 // --- resets --------------------------------------------------------------------------------------
 
 struct VirtioPciResetTest : testing::Test {
@@ -421,6 +438,23 @@ TEST_F(VirtioPciResetTest, BusMasteringSwitchedOffStopsWhatHasNotLeftYet) {
   bench.settle(long_enough);
   EXPECT_EQ(bench.used_idx(0), 0);
   EXPECT_NE(bench.status() & VIRTIO_STATUS_DEVICE_NEEDS_RESET, 0);
+}
+
+TEST(VirtioPci, BusMasteringSwitchedOffHoldsBackWhatWaitsForItsTurn) {
+  PciBench bench({.dma = {.dmi = false}});
+  bench.assign();
+  bench.negotiate();
+  bench.select(1);
+  bench.set_common<std::uint64_t>(offsetof(cfg, queue_desc), PciBench::ram_base);
+  bench.set_common<std::uint64_t>(offsetof(cfg, queue_driver), PciBench::msi_base);
+  bench.set_common<std::uint64_t>(offsetof(cfg, queue_device), PciBench::ram_base + 0x1000);
+  bench.set_common<std::uint16_t>(offsetof(cfg, queue_enable), 1);
+  bench.set_status(15); // reads the available indices
+  EXPECT_GT(bench.port.outstanding(), 0u);
+  bench.driver.set_cfg<std::uint16_t>(0x04, 0x0002);
+  bench.settle();
+  EXPECT_EQ(bench.port.outstanding(), 0u);
+  EXPECT_EQ(bench.msi.transactions, 0u);
 }
 
 TEST(VirtioPci, TimedAnAccessWaitsOutItsDelay) {

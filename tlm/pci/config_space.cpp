@@ -12,31 +12,6 @@ namespace virtio::tlm2 {
 
 namespace {
 
-// The type 0 header (PCI Express Base 5.0, 7.5.1).
-constexpr std::uint32_t vendor_id = 0x00;
-constexpr std::uint32_t command = 0x04;
-constexpr std::uint32_t status = 0x06;
-constexpr std::uint32_t revision_id = 0x08;
-constexpr std::uint32_t cache_line_size = 0x0c;
-constexpr std::uint32_t bar0 = 0x10;
-constexpr std::uint32_t subsystem_vendor_id = 0x2c;
-constexpr std::uint32_t interrupt_line = 0x3c;
-constexpr std::uint32_t interrupt_pin = 0x3d;
-constexpr std::uint32_t capabilities_end = 0x100;
-
-constexpr std::uint16_t command_memory = 1 << 1;
-constexpr std::uint16_t command_bus_master = 1 << 2;
-constexpr std::uint16_t command_parity_error_response = 1 << 6;
-constexpr std::uint16_t command_serr = 1 << 8;
-constexpr std::uint16_t command_intx_disable = 1 << 10;
-constexpr std::uint8_t status_interrupt = 1 << 3;
-constexpr std::uint8_t status_capabilities = 1 << 4;
-constexpr std::uint16_t status_errors = 0xf900;
-
-constexpr std::uint32_t bar_64bit = 1 << 2;
-constexpr std::uint32_t bar_prefetchable = 1 << 3;
-constexpr std::uint64_t bar_flags = 0xf;
-
 // PCI Express capability (7.5.3), offsets from its id.
 constexpr std::uint8_t express_id = 0x10;
 constexpr std::uint32_t express_length = 0x3c;
@@ -55,18 +30,18 @@ constexpr std::byte d3hot{3};
 } // namespace
 
 PciConfigSpace::PciConfigSpace(const PciIdentity& identity) {
-  put(defaults_, vendor_id, identity.vendor_id | std::uint32_t{identity.device_id} << 16, 4);
-  put(defaults_, revision_id, identity.revision | identity.class_code << 8, 4);
-  put(defaults_, subsystem_vendor_id,
+  put(defaults_, pci::vendor_id, identity.vendor_id | std::uint32_t{identity.device_id} << 16, 4);
+  put(defaults_, pci::revision_id, identity.revision | identity.class_code << 8, 4);
+  put(defaults_, pci::subsystem_vendor_id,
       identity.subsystem_vendor_id | std::uint32_t{identity.subsystem_id} << 16, 4);
-  put(defaults_, interrupt_pin, identity.interrupt_pin, 1);
-  put(writable_, command,
-      command_memory | command_bus_master | command_parity_error_response | command_serr |
-          (identity.interrupt_pin ? command_intx_disable : 0),
+  put(defaults_, pci::interrupt_pin, identity.interrupt_pin, 1);
+  put(writable_, pci::command,
+      pci::command_memory | pci::command_bus_master | pci::command_parity_error_response |
+          pci::command_serr | (identity.interrupt_pin ? pci::command_intx_disable : 0),
       2);
-  put(write_one_to_clear_, status, status_errors, 2);
-  put(writable_, cache_line_size, 0xff, 1);
-  put(writable_, interrupt_line, 0xff, 1);
+  put(write_one_to_clear_, pci::status, pci::status_errors, 2);
+  put(writable_, pci::cache_line_size, 0xff, 1);
+  put(writable_, pci::interrupt_line, 0xff, 1);
   reset();
 }
 
@@ -80,11 +55,11 @@ void PciConfigSpace::add_bar(unsigned index, const PciBar& bar) {
     throw std::invalid_argument(fmt::format(
         "BAR{} of size {:#x}: use a power of two from 16 to 2 GiB, or a 64-bit BAR for more", index,
         bar.size));
-  const std::uint64_t address = ~(bar.size - 1) & ~bar_flags;
+  const std::uint64_t address = ~(bar.size - 1) & ~std::uint64_t{pci::bar_flags};
   const unsigned width = bar.is_64bit ? 8 : 4;
-  put(writable_, bar0 + 4 * index, address, width);
-  put(defaults_, bar0 + 4 * index,
-      (bar.is_64bit ? bar_64bit : 0) | (bar.prefetchable ? bar_prefetchable : 0), width);
+  put(writable_, pci::bar0 + 4 * index, address, width);
+  put(defaults_, pci::bar0 + 4 * index,
+      (bar.is_64bit ? pci::bar_64bit : 0) | (bar.prefetchable ? pci::bar_prefetchable : 0), width);
   bars_[index] = bar;
   reset();
 }
@@ -93,7 +68,7 @@ std::uint8_t PciConfigSpace::add_capability(std::uint8_t id, std::span<const std
                                             std::span<const std::byte> writable) {
   const auto offset = next_capability_;
   const auto end = offset + 2 + body.size();
-  if (end > capabilities_end || writable.size() > body.size())
+  if (end > pci::capabilities_end || writable.size() > body.size())
     throw std::invalid_argument(
         fmt::format("capability {:#x} of {} bytes does not fit at {:#x}: the list ends at 0x100; "
                     "configure fewer shared memory regions",
@@ -102,7 +77,7 @@ std::uint8_t PciConfigSpace::add_capability(std::uint8_t id, std::span<const std
   std::ranges::copy(body, defaults_.begin() + offset + 2);
   std::ranges::copy(writable, writable_.begin() + offset + 2);
   defaults_[last_link_] = static_cast<std::byte>(offset);
-  defaults_[status] |= std::byte{status_capabilities};
+  defaults_[pci::status] |= std::byte{pci::status_capabilities};
   last_link_ = offset + 1;
   next_capability_ = static_cast<std::uint32_t>((end + 3) & ~std::size_t{3});
   reset();
@@ -123,7 +98,7 @@ void PciConfigSpace::add_express_capability() {
   put(write_one_to_clear_, express_ + device_status, 0x000f, 2);
   define(0x0c, 0x0040'0104, 0, 4); // link: 16 GT/s, x16
   define(0x10, 0, 0x00c8, 2);      // link control
-  define(0x12, 0x1104, 0, 2);      // link status: 16 GT/s, x16
+  define(0x12, 0x1104, 0, 2);      // link pci::status: 16 GT/s, x16
   define(0x24, 0x0001'0010, 0, 4); // completes 10-bit tags, completion timeout can be disabled
   define(0x28, 0, 0x0010, 2);      // device control 2
   define(0x2c, 0x0000'001e, 0, 4); // link capabilities 2: 2.5 to 16 GT/s
@@ -191,15 +166,15 @@ bool PciConfigSpace::in_d0() const {
 }
 
 bool PciConfigSpace::memory_enabled() const {
-  return (word(command) & command_memory) != 0 && in_d0();
+  return (word(pci::command) & pci::command_memory) != 0 && in_d0();
 }
 
 bool PciConfigSpace::bus_master_enabled() const {
-  return (word(command) & command_bus_master) != 0 && in_d0();
+  return (word(pci::command) & pci::command_bus_master) != 0 && in_d0();
 }
 
 bool PciConfigSpace::intx_disabled() const {
-  return (word(command) & command_intx_disable) != 0 || !in_d0();
+  return (word(pci::command) & pci::command_intx_disable) != 0 || !in_d0();
 }
 
 void PciConfigSpace::set_bit(std::uint32_t offset, std::uint8_t bit, bool on) {
@@ -210,7 +185,7 @@ void PciConfigSpace::set_bit(std::uint32_t offset, std::uint8_t bit, bool on) {
 }
 
 void PciConfigSpace::set_interrupt_status(bool pending) {
-  set_bit(status, status_interrupt, pending);
+  set_bit(pci::status, pci::status_interrupt, pending);
 }
 
 void PciConfigSpace::set_transactions_pending(bool pending) {
@@ -222,8 +197,8 @@ bool PciConfigSpace::take_function_level_reset() {
 }
 
 std::uint64_t PciConfigSpace::bar_base(unsigned bar) const {
-  std::uint64_t base = dword(bar0 + 4 * bar) & ~bar_flags;
-  if (bars_[bar].is_64bit) base |= std::uint64_t{dword(bar0 + 4 * bar + 4)} << 32;
+  std::uint64_t base = dword(pci::bar0 + 4 * bar) & ~std::uint64_t{pci::bar_flags};
+  if (bars_[bar].is_64bit) base |= std::uint64_t{dword(pci::bar0 + 4 * bar + 4)} << 32;
   return base;
 }
 

@@ -3,6 +3,8 @@
 // nothing of SystemC or virtio; whoever owns it acts on what the driver wrote.
 #pragma once
 
+#include <virtio/tlm/pci/pci_registers.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -89,8 +91,8 @@ private:
   Bytes writable_{};
   Bytes write_one_to_clear_{};
   std::array<PciBar, bars> bars_{};
-  std::uint32_t last_link_ = 0x34; // where the next capability's offset goes
-  std::uint32_t next_capability_ = 0x40;
+  std::uint32_t last_link_ = pci::capabilities_pointer; // where the next capability's offset goes
+  std::uint32_t next_capability_ = pci::header_end;
   std::uint32_t express_ = 0; // offsets of capabilities, 0 for none
   std::uint32_t power_ = 0;
   bool function_level_reset_ = false;

@@ -1,4 +1,5 @@
 #include <virtio/tlm/pci/host_bridge.hpp>
+#include <virtio/tlm/pci/pci_registers.hpp>
 #include <virtio/tlm/register_access.hpp>
 #include <virtio/tlm/translated_address.hpp>
 
@@ -12,13 +13,6 @@ namespace virtio::tlm2 {
 namespace {
 
 constexpr std::uint32_t class_host_bridge = 0x060000;
-constexpr std::uint32_t command = 0x04;
-constexpr std::uint32_t header_type = 0x0e;
-constexpr std::uint32_t bar0 = 0x10;
-constexpr std::uint16_t command_memory = 1 << 1;
-constexpr std::uint32_t bar_is_io = 1;
-constexpr std::uint32_t bar_type_mask = 6;
-constexpr std::uint32_t bar_type_64 = 4;
 
 /// How a root complex completes a request that nobody claims.
 void master_abort(tlm::tlm_generic_payload& transaction) {
@@ -159,15 +153,15 @@ void HostBridge::learn_claims(int function) {
     return config_[function]->transport_dbg(request) == bytes.size() ? value_of(bytes) : 0;
   };
   std::erase_if(claims_, [&](const Claim& claim) { return claim.function == function; });
-  if ((read(command) & command_memory) != 0) {
-    const bool endpoint = (read(header_type & ~3u) >> 16 & 0x7f) == 0;
+  if ((read(pci::command) & pci::command_memory) != 0) {
+    const bool endpoint = (read(pci::header_type & ~3u) >> 16 & 0x7f) == 0;
     const unsigned bars = endpoint ? PciConfigSpace::bars : 2;
     for (unsigned bar = 0; bar < bars; ++bar) {
-      const std::uint32_t low = read(bar0 + 4 * bar);
-      if (low & bar_is_io) continue;
-      std::uint64_t base = low & ~0xfu;
-      if ((low & bar_type_mask) == bar_type_64 && bar + 1 < bars)
-        base |= std::uint64_t{read(bar0 + 4 * ++bar)} << 32;
+      const std::uint32_t low = read(pci::bar0 + 4 * bar);
+      if (low & pci::bar_io) continue;
+      std::uint64_t base = low & ~pci::bar_flags;
+      if ((low & pci::bar_type) == pci::bar_64bit && bar + 1 < bars)
+        base |= std::uint64_t{read(pci::bar0 + 4 * ++bar)} << 32;
       // Nobody uses address 0; a BAR there is one that does not exist or has no address yet.
       if (base != 0) claims_.push_back({base, function});
     }
