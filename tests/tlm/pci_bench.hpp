@@ -2,6 +2,7 @@
 // messages, and a driver's view of it through the function's own sockets.
 #pragma once
 
+#include "support/test_device.hpp"
 #include "tlm/bus_helpers.hpp"
 
 #include <virtio/core/split_ring.hpp>
@@ -145,6 +146,7 @@ struct PciAccess {
 struct PciBenchParams {
   tlm2::VirtioPciParams pci = {};
   tlm2::DmaPortParams dma = {};
+  DeviceParams device = {.name = "dut"};
   sc_core::sc_time ram_latency = {};
   EchoFunction* function = nullptr; // made, if null; else taken over
 };
@@ -159,6 +161,7 @@ public:
   using cfg = tlm2::virtio_pci_common_cfg;
 
   EchoFunction* function;
+  RecordingSink events;
   tlm2::ExecutorModule executor{"executor"};
   tlm2::TlmDmaPort port;
   tlm2::Memory ram;
@@ -177,8 +180,8 @@ public:
                     .dmi = params.ram_latency == sc_core::SC_ZERO_TIME,
                     .read_latency = params.ram_latency,
                     .write_latency = params.ram_latency}),
-        device({.name = "dut"}, executor.executor(), port,
-               std::unique_ptr<DeviceFunction>(function)),
+        device(params.device, executor.executor(), port, std::unique_ptr<DeviceFunction>(function),
+               &events),
         pci("pci", params.pci, device, port) {
     port.socket.bind(bus.initiators);
     bus.map({ram_base, 0x10'0000}, ram.socket, "ram");

@@ -194,6 +194,19 @@ TEST(VirtioPci, WithoutAMultiplierTheValueOfADoorbellDecides) {
   EXPECT_EQ(bench.used_idx(1), 1);
 }
 
+TEST(VirtioPci, ADoorbellWithNotificationDataSaysWhereTheRingStands) {
+  PciBench bench({.device = {.name = "dut", .transport_features = {VIRTIO_F_NOTIFICATION_DATA}}});
+  bench.assign();
+  bench.go_live(1u << (VIRTIO_F_NOTIFICATION_DATA - 32));
+  const auto notify = bench.driver.structure(VIRTIO_PCI_CAP_NOTIFY_CFG);
+  bench.memory.write<std::uint32_t>(notify + 4, 0x9234'0001);
+  bench.memory.write<std::uint16_t>(notify + 4, 1); // a driver's mistake: taken without data
+  std::vector<std::pair<std::uint16_t, std::uint32_t>> doorbells;
+  for (const Event& event : bench.events.events)
+    if (event.kind == EventKind::doorbell) doorbells.emplace_back(event.queue, event.id);
+  EXPECT_EQ(doorbells, (std::vector<std::pair<std::uint16_t, std::uint32_t>>{{1, 0x1234}, {1, 0}}));
+}
+
 // --- INTx ----------------------------------------------------------------------------------------
 
 TEST_F(VirtioPciTest, AUsedBufferAssertsTheLineUntilTheIsrIsRead) {
