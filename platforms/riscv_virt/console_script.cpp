@@ -8,10 +8,7 @@
 
 namespace virtio::platform {
 
-namespace {
-
-/// For a report: one line, control characters spelled out.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '\n')
@@ -23,8 +20,6 @@ std::string quoted(std::string_view text) {
   }
   return result + "\"";
 }
-
-} // namespace
 
 ConsoleScript::ConsoleScript(sc_core::sc_module_name name, std::vector<ScriptStep> steps)
     : sc_module(name), steps_(std::move(steps)) {
@@ -45,7 +40,7 @@ ConsoleScript::Pattern ConsoleScript::compile(const ScriptStep& step, std::size_
     std::array<char, 128> reason;
     regerror(error, pattern.get(), reason.data(), reason.size());
     throw std::invalid_argument(fmt::format("step {}: {} is not a regular expression: {}", number,
-                                            quoted(step.expect), reason.data()));
+                                            in_quotes(step.expect), reason.data()));
   }
   return {pattern.release(), free};
 }
@@ -90,6 +85,7 @@ void ConsoleScript::pass() {
 void ConsoleScript::begin_step() {
   seen_.clear();
   timeout_.cancel();
+  if (on_step) on_step(current_);
   if (done()) return end();
   const auto& step = steps_[current_];
   if (step.expect.empty()) return pass();
@@ -102,7 +98,7 @@ void ConsoleScript::check_timeout() {
   const auto& step = steps_[current_];
   failure_ = fmt::format("step {} of {}: expected {}{} on the UART within {} s of simulated time",
                          current_ + 1, steps_.size(), step.regex ? "a match of " : "",
-                         quoted(step.expect), seconds_text(step.timeout));
+                         in_quotes(step.expect), seconds_text(step.timeout));
   end();
 }
 

@@ -30,6 +30,8 @@ class ConsoleScript : public sc_core::sc_module {
 public:
   /// Types `bytes` at the UART.
   std::function<void(std::string_view bytes)> on_send;
+  /// Called when a step begins, counted from 0, and with size() when the last one is done.
+  std::function<void(std::size_t step)> on_step;
   /// Called once, when the last step is done or a step failed.
   std::function<void()> on_end;
 
@@ -70,5 +72,8 @@ private:
   sc_core::sc_event timeout_;
   sc_core::sc_event start_;
 };
+
+/// For people: in quotes, on one line.
+std::string in_quotes(std::string_view text);
 
 } // namespace virtio::platform

@@ -1,0 +1,127 @@
+#include <virtio/blk/block.hpp>
+#include <virtio/console/console.hpp>
+#include <virtio/entropy/entropy.hpp>
+#include <virtio/platforms/riscv_virt/functions.hpp>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+namespace virtio::platform {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+[[noreturn]] void fail(const DeviceConfig& device, const std::string& sentence) {
+  throw SetupError(fmt::format("device \"{}\": {}", device.name, sentence));
+}
+
+template <class Value>
+Value value_or_fail(const DeviceConfig& device, tl::expected<Value, std::string> result) {
+  if (!result) fail(device, result.error());
+  return std::move(*result);
+}
+
+std::unique_ptr<DeviceFunction> make_entropy(const DeviceConfig& device, const Config& config) {
+  entropy::EntropyParams params;
+  params.seed = config.platform.seed;
+  params.queue_size = device.queue_size;
+  return std::make_unique<entropy::Entropy>(params, device.name);
+}
+
+std::unique_ptr<blk::Store> make_store(const DeviceConfig& device, const BlockConfig& block,
+                                       const Config& config, const Workspace& workspace) {
+  using Access = blk::FileStore::Access;
+  if (!block.media) return std::make_unique<blk::RamStore>(block.capacity->bytes);
+  const auto writable =
+      config.find_media(*block.media).write_through ? Access::durable : Access::working_copy;
+  return value_or_fail(device,
+                       blk::FileStore::open(workspace.medium(*block.media),
+                                            block.read_only ? Access::read_only : writable));
+}
+
+std::unique_ptr<DeviceFunction> make_block(const DeviceConfig& device, const Config& config,
+                                           const Workspace& workspace) {
+  const auto& block = std::get<BlockConfig>(device.function);
+  blk::BlockParams params;
+  params.serial = block.serial.empty() ? device.name.substr(0, blk::id_bytes) : block.serial;
+  params.read_only = block.read_only;
+  params.queue_size = device.queue_size;
+  return std::make_unique<blk::Block>(params, make_store(device, block, config, workspace));
+}
+
+/// Standard error when a person watches and the summary is JSON; the guest's text is never part of
+/// it.
+console::Sink terminal_sink() {
+  return [](std::span<const std::byte> bytes) {
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, bytes.data(), bytes.size());
+  };
+}
+
+std::unique_ptr<DeviceFunction> make_console(const DeviceConfig& device,
+                                             const Workspace& workspace) {
+  const auto& config = std::get<ConsoleConfig>(device.function);
+  console::ConsoleParams params;
+  params.cols = config.cols;
+  params.rows = config.rows;
+  params.queue_size = device.queue_size;
+  auto sink = config.output == ConsoleOutput::terminal
+                  ? terminal_sink()
+                  : value_or_fail(device, console::file_sink(workspace.file(device.name + ".log")));
+  return std::make_unique<console::Console>(params, std::move(sink));
+}
+
+} // namespace
+
+std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const Config& config,
+                                              const Workspace& workspace) {
+  try {
+    switch (device.type) {
+    case DeviceType::entropy:
+      return make_entropy(device, config);
+    case DeviceType::block:
+      return make_block(device, config, workspace);
+    case DeviceType::console:
+      return make_console(device, workspace);
+    case DeviceType::net:
+      break;
+    }
+  } catch (const std::invalid_argument& error) {
+    fail(device, error.what());
+  } catch (const std::bad_alloc&) {
+    fail(device, "this machine has too little memory for it");
+  }
+  fail(device, "this build has no network device");
+}
+
+void start_input(const DeviceConfig& device, DeviceFunction& function) {
+  if (auto* console = dynamic_cast<console::Console*>(&function))
+    console->input(std::as_bytes(std::span(std::get<ConsoleConfig>(device.function).input)));
+}
+
+nlohmann::ordered_json statistics(const DeviceFunction& function) {
+  if (const auto* block = dynamic_cast<const blk::Block*>(&function)) {
+    const auto& stats = block->stats();
+    return {{"reads", stats.reads},
+            {"writes", stats.writes},
+            {"flushes", stats.flushes},
+            {"bytes_read", stats.bytes_read},
+            {"bytes_written", stats.bytes_written},
+            {"errors", stats.errors}};
+  }
+  if (const auto* console = dynamic_cast<const console::Console*>(&function)) {
+    const auto& stats = console->stats();
+    return {{"bytes_out", stats.bytes_out},
+            {"bytes_in", stats.bytes_in},
+            {"input_dropped", stats.input_dropped}};
+  }
+  if (const auto* entropy = dynamic_cast<const entropy::Entropy*>(&function))
+    return {{"requests", entropy->stats().requests}, {"bytes", entropy->stats().bytes}};
+  return Json::object();
+}
+
+} // namespace virtio::platform

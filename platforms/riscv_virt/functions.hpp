@@ -1,0 +1,26 @@
+// From a [[device]] table to the device function of the models, and from a function to what it says
+// it did. A new device type is one case in each of the two functions below.
+#pragma once
+
+#include <virtio/core/device_function.hpp>
+#include <virtio/platforms/config/config.hpp>
+#include <virtio/platforms/riscv_virt/workspace.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <memory>
+
+namespace virtio::platform {
+
+/// Throws SetupError when a file cannot be opened or the numbers cannot work.
+std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const Config& config,
+                                              const Workspace& workspace);
+
+/// What arrives at the device as soon as the simulation runs: call it once the function is
+/// attached.
+void start_input(const DeviceConfig& device, DeviceFunction& function);
+
+/// Counts by name, in a fixed order.
+nlohmann::ordered_json statistics(const DeviceFunction& function);
+
+} // namespace virtio::platform

@@ -1,0 +1,112 @@
+#include <virtio/platforms/riscv_virt/functions.hpp>
+#include <virtio/platforms/riscv_virt/report.hpp>
+
+#include <fmt/format.h>
+
+namespace virtio::platform {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t reported_lines = 20;
+
+Json describe_steps(const Platform& platform) {
+  Json steps = Json::array();
+  const auto& times = platform.step_times();
+  for (std::size_t i = 0; i < times.size(); ++i)
+    steps.push_back({{"expect", platform.config().steps[i].expect},
+                     {"send", platform.config().steps[i].send},
+                     {"seconds", seconds_text(times[i])}});
+  return steps;
+}
+
+Json describe_events(const EventCounter& events) {
+  Json counts = Json::object();
+  for (auto kind = 0; kind <= static_cast<int>(EventKind::error); ++kind)
+    if (const auto count = events.count(static_cast<EventKind>(kind)))
+      counts[to_string(static_cast<EventKind>(kind))] = count;
+  return counts;
+}
+
+Json describe_device(const Attachment& attachment) {
+  const auto& config = attachment.config();
+  const auto& device = attachment.device();
+  Json result{{"name", config.name},
+              {"type", text(config.type)},
+              {"transport", text(config.transport)},
+              {"slot", config.slot},
+              {"status", device.status()},
+              {"statistics", statistics(device.function())},
+              {"events", describe_events(attachment.events())}};
+  if (device.last_error() != RingError::none) result["error"] = to_string(device.last_error());
+  return result;
+}
+
+Json describe_trials(const Platform& platform) {
+  Json trials = Json::array();
+  for (const auto& trial : platform.trials())
+    trials.push_back({{"place", trial.place}, {"ok", trial.ok}, {"text", trial.text}});
+  return trials;
+}
+
+std::string counts_text(const Json& counts) {
+  std::string line;
+  for (const auto& [name, count] : counts.items())
+    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", name, count.dump());
+  return line.empty() ? "none" : line;
+}
+
+} // namespace
+
+Json summary(const Platform& platform) {
+  Json result{{"ok", platform.outcome().ok},
+              {"outcome", platform.outcome().text},
+              {"seed", platform.config().platform.seed},
+              {"simulated_seconds", seconds_text(sc_core::sc_time_stamp())},
+              {"instructions", platform.cpu().instructions()},
+              {"bus_errors", platform.cpu().bus_errors()},
+              {"steps_total", platform.config().steps.size()},
+              {"steps_passed", describe_steps(platform)},
+              {"devices", Json::array()}};
+  for (const auto& attachment : platform.devices())
+    result["devices"].push_back(describe_device(*attachment));
+  if (!platform.trials().empty()) result["own_driver"] = describe_trials(platform);
+  return result;
+}
+
+std::string summary_text(const Json& summary) {
+  std::string result =
+      fmt::format("{}: {}\n{} s of simulated time, {} instructions, {} bus errors\n",
+                  summary["ok"] ? "done" : "FAILED", summary["outcome"].get<std::string>(),
+                  summary["simulated_seconds"].get<std::string>(), summary["instructions"].dump(),
+                  summary["bus_errors"].dump());
+  for (const auto& device : summary["devices"]) {
+    result += fmt::format("{:<12} {:<8} {:<4} slot {:>2}  {}\n", device["name"].get<std::string>(),
+                          device["type"].get<std::string>(), device["transport"].get<std::string>(),
+                          device["slot"].dump(), counts_text(device["statistics"]));
+    if (device.contains("error"))
+      result += fmt::format("{:<12} stopped: {}\n", "", device["error"].get<std::string>());
+  }
+  if (summary.contains("own_driver")) result += "our own driver:\n";
+  for (const auto& trial : summary.value("own_driver", Json::array()))
+    result += fmt::format("  {:<18} {:<6} {}\n", trial["place"].get<std::string>(),
+                          trial["ok"] ? "ok" : "FAILED", trial["text"].get<std::string>());
+  return result;
+}
+
+std::string post_mortem(const Platform& platform) {
+  std::string result = "the last lines of the UART:\n";
+  for (const auto& line : platform.uart_log().last_lines(reported_lines))
+    result += "  " + line + "\n";
+  result += fmt::format("the CPU is at pc {:#x}; the registers that it touched last:\n",
+                        platform.cpu().pc());
+  for (const auto& access : platform.cpu().last_accesses())
+    result += fmt::format("  [{:>12}] pc {:#x}  {:<5} {:#x} ({})  {} bytes  {:#x}{}\n",
+                          seconds_text(access.time), access.pc, access.write ? "write" : "read",
+                          access.address, platform.router().name_of(access.address), access.length,
+                          access.value, access.ok ? "" : "  BUS ERROR");
+  return result;
+}
+
+} // namespace virtio::platform
