@@ -20,11 +20,14 @@ Attachment::Attachment(sc_core::sc_module_name name, const DeviceConfig& device,
     : sc_module(name), config_(device),
       device_(device_params(device), executor, port_, make_function(device, config, workspace),
               &events_) {
+  if (device.transport == platform::Transport::mmio)
+    mmio_ = std::make_unique<tlm2::VirtioMmio>("mmio", device_);
+  else
+    pci_ = std::make_unique<tlm2::VirtioPci>("pci", tlm2::VirtioPciParams{}, device_, port_);
   start_input(device, device_.function());
 }
 
 void Attachment::attach_mmio(tlm2::Router& router, Plic::SourcePort& source) {
-  mmio_ = std::make_unique<tlm2::VirtioMmio>("mmio", device_);
   port_.socket.bind(router.initiators);
   router.map(memory_map::virtio_slot(config_.slot), mmio_->socket, config_.name);
   mmio_->irq.bind(irq_);
@@ -32,7 +35,6 @@ void Attachment::attach_mmio(tlm2::Router& router, Plic::SourcePort& source) {
 }
 
 void Attachment::attach_pci(tlm2::HostBridge& bridge) {
-  pci_ = std::make_unique<tlm2::VirtioPci>("pci", tlm2::VirtioPciParams{}, device_, port_);
   port_.socket.bind(bridge.upstream);
   bridge.attach(config_.slot, *pci_);
 }

@@ -35,7 +35,7 @@ public:
   Attachment(sc_core::sc_module_name name, const DeviceConfig& device, const Config& config,
              const Workspace& workspace, Executor& executor);
 
-  /// One of these two, as the configuration's `transport` says.
+  /// Connects it, by the one that the configuration's `transport` says.
   void attach_mmio(tlm2::Router& router, Plic::SourcePort& source);
   void attach_pci(tlm2::HostBridge& bridge);
 

@@ -1,6 +1,10 @@
 #include <virtio/blk/block.hpp>
 #include <virtio/console/console.hpp>
+#include <virtio/core/random.hpp>
 #include <virtio/entropy/entropy.hpp>
+#include <virtio/net/dhcp_peer.hpp>
+#include <virtio/net/net.hpp>
+#include <virtio/net/pcap.hpp>
 #include <virtio/platforms/riscv_virt/functions.hpp>
 
 #include <fmt/format.h>
@@ -75,6 +79,44 @@ std::unique_ptr<DeviceFunction> make_console(const DeviceConfig& device,
   return std::make_unique<console::Console>(params, std::move(sink));
 }
 
+/// Locally administered, as QEMU's; the same in every run of a configuration.
+MacAddress make_mac(const DeviceConfig& device, const Config& config) {
+  const auto number = Random(config.platform.seed, device.name + ".mac").next();
+  return {0x52,
+          0x54,
+          0x00,
+          static_cast<std::uint8_t>(number >> 16),
+          static_cast<std::uint8_t>(number >> 8),
+          static_cast<std::uint8_t>(number)};
+}
+
+std::unique_ptr<net::Wire> make_far_end(const DeviceConfig& device, const NetConfig& config) {
+  switch (config.wire) {
+  case Wire::loopback:
+    return std::make_unique<net::LoopbackWire>();
+  case Wire::dhcp:
+    return std::make_unique<net::DhcpPeer>();
+  case Wire::pcap:
+    return value_or_fail(device, net::ReplayWire::open(*config.replay));
+  }
+  return std::make_unique<net::DeadEndWire>();
+}
+
+std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Config& config,
+                                         const Workspace& workspace) {
+  const auto& net = std::get<NetConfig>(device.function);
+  net::NetParams params;
+  params.mac = net.mac ? *net.mac : make_mac(device, config);
+  params.mtu = net.mtu;
+  params.queue_size = device.queue_size;
+  auto wire = make_far_end(device, net);
+  if (net.capture)
+    wire = std::make_unique<net::CaptureWire>(
+        std::move(wire),
+        value_or_fail(device, net::PcapWriter::create(workspace.file(*net.capture))));
+  return std::make_unique<net::Net>(params, std::move(wire));
+}
+
 } // namespace
 
 std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const Config& config,
@@ -88,14 +130,14 @@ std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const 
     case DeviceType::console:
       return make_console(device, workspace);
     case DeviceType::net:
-      break;
+      return make_net(device, config, workspace);
     }
   } catch (const std::invalid_argument& error) {
     fail(device, error.what());
   } catch (const std::bad_alloc&) {
     fail(device, "this machine has too little memory for it");
   }
-  fail(device, "this build has no network device");
+  fail(device, "this platform does not know the type of the device");
 }
 
 void start_input(const DeviceConfig& device, DeviceFunction& function) {
@@ -118,6 +160,14 @@ nlohmann::ordered_json statistics(const DeviceFunction& function) {
     return {{"bytes_out", stats.bytes_out},
             {"bytes_in", stats.bytes_in},
             {"input_dropped", stats.input_dropped}};
+  }
+  if (const auto* net = dynamic_cast<const net::Net*>(&function)) {
+    const auto& stats = net->stats();
+    return {{"tx_frames", stats.tx_frames},       {"tx_bytes", stats.tx_bytes},
+            {"tx_malformed", stats.tx_malformed}, {"tx_no_link", stats.tx_no_link},
+            {"rx_frames", stats.rx_frames},       {"rx_bytes", stats.rx_bytes},
+            {"rx_malformed", stats.rx_malformed}, {"rx_no_driver", stats.rx_no_driver},
+            {"rx_no_buffer", stats.rx_no_buffer}, {"rx_small_buffer", stats.rx_small_buffer}};
   }
   if (const auto* entropy = dynamic_cast<const entropy::Entropy*>(&function))
     return {{"requests", entropy->stats().requests}, {"bytes", entropy->stats().bytes}};

@@ -25,9 +25,9 @@ Progress& progress() {
   return instance;
 }
 
-/// SystemC prints on standard output, which belongs to the summary; an error still throws.
+/// SystemC prints on standard output, which belongs to the summary. An error still throws.
 void report(const sc_core::sc_report& report, const sc_core::sc_actions& actions) {
-  if (actions & sc_core::SC_DISPLAY)
+  if (actions & sc_core::SC_DISPLAY && report.get_severity() != sc_core::SC_INFO)
     progress().message(fmt::format("{}: {}", report.get_msg_type(), report.get_msg()));
   sc_core::sc_report_handler::default_handler(report, actions & ~sc_core::SC_DISPLAY);
 }

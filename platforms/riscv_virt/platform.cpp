@@ -41,7 +41,7 @@ CpuParams cpu_params(const PlatformConfig& platform) {
 std::vector<ScriptStep> script_steps(const Config& config) {
   std::vector<ScriptStep> steps;
   for (const auto& step : config.steps)
-    steps.push_back({step.expect, false, step.send, to_sc_time(step.timeout)});
+    steps.push_back({step.expect, step.regex, step.send, to_sc_time(step.timeout)});
   return steps;
 }
 
@@ -68,7 +68,7 @@ Platform::Platform(sc_core::sc_module_name name, const Config& config, const Wor
   };
   sc_core::sc_spawn([this] { supervise(); }, "supervise");
   sc_core::sc_spawn([this] { show_progress(); }, "show_progress");
-  if (limited_ && config.platform.watchdog.count()) sc_core::sc_spawn([this] { watch(); }, "watch");
+  if (script_ && config.platform.watchdog.count()) sc_core::sc_spawn([this] { watch(); }, "watch");
 }
 
 void Platform::build_bus() {
@@ -108,15 +108,27 @@ void Platform::build_devices(const Workspace& workspace) {
   }
 }
 
+std::unique_ptr<ConsoleScript> Platform::make_script() const {
+  try {
+    return std::make_unique<ConsoleScript>("script", script_steps(config_));
+  } catch (const std::invalid_argument& error) {
+    throw SetupError(fmt::format("{}: {}", config_.file.string(), error.what()));
+  }
+}
+
 void Platform::build_console(bool interactive) {
   uart_.on_transmit = [this](std::uint8_t byte, sc_core::sc_time time) { transmitted(byte, time); };
   if (interactive) {
+    if (!isatty(STDIN_FILENO))
+      throw SetupError("--interactive needs a terminal as standard input; what is typed at the "
+                       "UART without a person "
+                       "is a [[step]] of the configuration");
     progress_.message("The UART is this terminal; Ctrl-A x ends the simulation.");
     terminal_ = std::make_unique<Terminal>("terminal", STDIN_FILENO, STDOUT_FILENO);
     terminal_->on_type = [this](std::string_view bytes) { uart_.receive(bytes); };
     terminal_->on_quit = [this] { end({true, "ended at the terminal"}); };
   } else if (!config_.steps.empty()) {
-    script_ = std::make_unique<ConsoleScript>("script", script_steps(config_));
+    script_ = make_script();
     script_->on_send = [this](std::string_view bytes) { uart_.receive(bytes); };
     script_->on_step = [this](std::size_t step) { step_begins(step); };
     script_->on_end = [this] { script_ended(); };
@@ -153,6 +165,8 @@ std::vector<std::byte> Platform::device_tree() const {
 
 const Outcome& Platform::run() {
   progress_.step("the firmware starts");
+  std::optional<RawMode> raw_mode;
+  if (terminal_) raw_mode.emplace(STDIN_FILENO);
   if (limited_) {
     sc_core::sc_start(to_sc_time(config_.platform.time_limit));
     if (!outcome_)
@@ -176,9 +190,11 @@ void Platform::transmitted(std::uint8_t byte, sc_core::sc_time time) {
 void Platform::step_begins(std::size_t step) {
   if (step > 0) step_times_.push_back(sc_core::sc_time_stamp());
   if (step == config_.steps.size()) return;
-  const auto& expect = config_.steps[step].expect;
-  progress_.step(fmt::format("step {} of {}: {}", step + 1, config_.steps.size(),
-                             expect.empty() ? "types" : "waits for " + in_quotes(expect)));
+  const auto& [expect, regex, send, timeout] = config_.steps[step];
+  progress_.step(fmt::format(
+      "step {} of {}: {}{}{}", step + 1, config_.steps.size(),
+      expect.empty() ? "" : (regex ? "wait for a match of " : "wait for ") + in_quotes(expect),
+      expect.empty() || send.empty() ? "" : ", ", send.empty() ? "" : "type " + in_quotes(send)));
 }
 
 void Platform::script_ended() {
@@ -207,10 +223,10 @@ void Platform::watch() {
   while (!outcome_) {
     const auto now = sc_core::sc_time_stamp();
     const auto silence = now > last_output_ ? now - last_output_ : sc_core::SC_ZERO_TIME;
-    if (script_ && silence >= limit)
+    if (silence >= limit)
       return end({false, fmt::format("the UART was silent for {} of simulated time",
                                      text(config_.platform.watchdog))});
-    wait(limit - std::min(silence, limit / 2));
+    wait(limit - silence);
   }
 }
 

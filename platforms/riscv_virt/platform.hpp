@@ -64,6 +64,7 @@ public:
 private:
   void build_bus();
   void build_devices(const Workspace& workspace);
+  std::unique_ptr<ConsoleScript> make_script() const;
   void build_console(bool interactive);
   void load_firmware();
   std::vector<std::byte> device_tree() const;

@@ -53,8 +53,8 @@ Json describe_trials(const Platform& platform) {
 std::string counts_text(const Json& counts) {
   std::string line;
   for (const auto& [name, count] : counts.items())
-    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", name, count.dump());
-  return line.empty() ? "none" : line;
+    if (count != 0) line += fmt::format("{}{} {}", line.empty() ? "" : ", ", name, count.dump());
+  return line.empty() ? "not used" : line;
 }
 
 } // namespace

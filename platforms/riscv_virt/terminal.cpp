@@ -51,7 +51,7 @@ RawMode::~RawMode() {
 }
 
 Terminal::Terminal(sc_core::sc_module_name name, int input, int output)
-    : sc_module(name), input_(input), output_(output), raw_mode_(input) {
+    : sc_module(name), input_(input), output_(output) {
   sc_core::sc_spawn([this] { run(); }, "run");
 }
 

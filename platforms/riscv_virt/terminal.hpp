@@ -42,7 +42,6 @@ private:
 
   int input_;
   int output_;
-  RawMode raw_mode_;
   bool escape_ = false; // the last byte typed was Ctrl-A
   bool input_open_ = true;
 };

@@ -5,7 +5,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <memory>
 #include <string>
 
 namespace virtio::platform {
@@ -32,9 +31,10 @@ struct TerminalTest : testing::Test {
 
 TEST_F(TerminalTest, IsRawWhileItLivesAndAsBeforeAfterwards) {
   ASSERT_TRUE(canonical());
-  auto terminal = std::make_unique<Terminal>("terminal", program, program);
-  EXPECT_FALSE(canonical());
-  terminal.reset();
+  {
+    RawMode raw(program);
+    EXPECT_FALSE(canonical());
+  }
   EXPECT_TRUE(canonical());
 }
 
@@ -59,6 +59,7 @@ TEST_F(TerminalTest, IsAsBeforeWhenTheProgramIsTerminated) {
 }
 
 TEST_F(TerminalTest, CarriesBytesBothWaysAndControlCToTheGuest) {
+  RawMode raw(program);
   Terminal terminal("terminal", program, program);
   std::string typed;
   terminal.on_type = [&](std::string_view bytes) { typed += bytes; };
@@ -72,6 +73,7 @@ TEST_F(TerminalTest, CarriesBytesBothWaysAndControlCToTheGuest) {
 }
 
 TEST_F(TerminalTest, ControlATwiceIsOneAndWithXQuits) {
+  RawMode raw(program);
   Terminal terminal("terminal", program, program);
   std::string typed;
   int quits = 0;

@@ -1,0 +1,241 @@
+// The executable of the RISC-V platform as a user meets it: exit codes, what it prints, what it
+// leaves behind.
+#include "program/run_program.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <string>
+
+namespace {
+
+using nlohmann::json;
+
+const std::string prompt_steps = R"(
+[[step]]
+expect = "Hit any key to stop autoboot"
+send = "\n"
+)";
+
+std::string step(const std::string& send, const std::string& expect = "=> ") {
+  return "[[step]]\nexpect = '" + expect + "'\nsend = \"" + send + "\\n\"\n";
+}
+
+struct RunTest : testing::Test {
+  TemporaryFolder folder;
+  const std::filesystem::path out = folder.path / "out";
+
+  std::string command(const std::string& toml, const std::string& arguments = "") const {
+    folder.write("platform.toml", "[platform]\nkind = \"riscv_virt\"\n" + toml);
+    return TEST_BIN_DIR "/virtio-tlm-riscv-virt " + (folder.path / "platform.toml").string() +
+           " --out " + out.string() + " " + arguments;
+  }
+  ProgramResult run(const std::string& toml, const std::string& arguments = "") const {
+    return run_shell(command(toml, arguments));
+  }
+  json summary() const { return json::parse(content_of(out / "summary.json")); }
+
+  /// A disk of two sectors, "original" at the start of the first one, and U-Boot writing "FIRMWARE"
+  /// over it.
+  std::filesystem::path make_disk() const {
+    return folder.write("disk.img", "original" + std::string(1016, '.'));
+  }
+  static std::string disk_platform(const std::string& media) {
+    return "[[media]]\nname = \"disk\"\nfile = \"disk.img\"\n" + media +
+           "[[device]]\nname = \"blk0\"\ntype = \"block\"\ntransport = \"mmio\"\nmedia = "
+           "\"disk\"\n" +
+           prompt_steps + step("virtio scan") +
+           step("mw.q 0x84000000 0x455241574d524946") + // FIRMWARE
+           step("virtio write 0x84000000 0 1") + step("", "blocks written: OK");
+  }
+};
+
+void expect_contains(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << "\"" << part << "\" is not in:\n" << text;
+}
+
+TEST_F(RunTest, EveryDeviceOnBothTransportsWorksForFirmwareAndForOurDriver) {
+  std::string toml = "own_driver = true\n";
+  for (const std::string transport : {"mmio", "pci"})
+    for (const auto& [type, rest] :
+         {std::pair<std::string, std::string>{"entropy", ""},
+          {"block", "capacity = \"1 MiB\"\n"},
+          {"net", "wire = \"dhcp\"\ncapture = \"net-" + transport + ".pcap\"\n"},
+          {"console", "input = \"hello\"\n"}})
+      toml += "[[device]]\nname = \"" + type + "-" + transport + "\"\ntype = \"" + type +
+              "\"\ntransport = \"" + transport + "\"\n" + rest;
+  const auto result = run(toml + prompt_steps + step("virtio scan") + step("virtio info") +
+                              step("", "Device 1: .* Block Device") + // not a regular expression
+                              step(""),
+                          "--set step.4.regex=true");
+  EXPECT_EQ(result.exit_code, 0) << result.err << result.out;
+  const auto results = summary();
+  EXPECT_TRUE(results["ok"]);
+  EXPECT_EQ(results["bus_errors"], 0);
+  ASSERT_EQ(results["devices"].size(), 8u);
+  for (const auto& device : results["devices"])
+    EXPECT_FALSE(device.contains("error")) << device;
+  ASSERT_EQ(results["own_driver"].size(), 8u);
+  for (const auto& trial : results["own_driver"])
+    EXPECT_TRUE(trial["ok"]) << trial;
+  EXPECT_GT(std::filesystem::file_size(out / "console-pci.log"), 0u);
+  EXPECT_TRUE(std::filesystem::exists(out / "net-pci.pcap"));
+}
+
+TEST_F(RunTest, WhatFirmwareWritesStaysInTheCopy) {
+  const auto disk = make_disk();
+  const auto result = run(disk_platform(""));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(content_of(disk).substr(0, 8), "original");
+  EXPECT_EQ(content_of(out / "disk.img").substr(0, 8), "FIRMWARE");
+}
+
+TEST_F(RunTest, WriteThroughChangesTheImageItself) {
+  const auto disk = make_disk();
+  const auto result = run(disk_platform("write_through = true\n"));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(content_of(disk).substr(0, 8), "FIRMWARE");
+  EXPECT_FALSE(std::filesystem::exists(out / "disk.img"));
+}
+
+TEST_F(RunTest, ACopyDoesNotReplaceItsOriginal) {
+  const auto disk = make_disk();
+  const auto result = run(disk_platform(""), "--out " + folder.path.string());
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(content_of(disk).substr(0, 8), "original");
+}
+
+TEST_F(RunTest, AnExpectationThatIsNotMetEndsWithAReport) {
+  const auto result =
+      run(prompt_steps + step("version") + step("", "no such text") + "timeout = \"100 ms\"\n");
+  EXPECT_EQ(result.exit_code, 1);
+  expect_contains(result.out, "FAILED: step 3 of 3: expected \"no such text\" on the UART within "
+                              "0.100000 s of simulated time");
+  expect_contains(result.err, "=> version");
+  expect_contains(result.err, "(uart)");
+  EXPECT_FALSE(summary()["ok"]);
+  EXPECT_EQ(summary()["steps_passed"].size(), 2u);
+}
+
+TEST_F(RunTest, TheTimeLimitStopsAGuestThatHangs) {
+  const auto result = run("time_limit = \"200 ms\"\n" + prompt_steps +
+                          step("while true; do true; done") + step("", "never"));
+  EXPECT_EQ(result.exit_code, 1);
+  expect_contains(result.out, "FAILED: the time limit of 200 ms of simulated time was reached, in "
+                              "step 3 of 3");
+  expect_contains(result.err, "while true");
+}
+
+TEST_F(RunTest, TheWatchdogStopsAGuestThatPrintsNothing) {
+  const auto result = run("watchdog = \"150 ms\"\n" + prompt_steps +
+                          step("while true; do true; done") + step("", "never"));
+  EXPECT_EQ(result.exit_code, 1);
+  expect_contains(result.out, "FAILED: the UART was silent for 150 ms of simulated time");
+}
+
+TEST_F(RunTest, PoweringOffIsAnEndOnlyWhenTheScriptIsDone) {
+  EXPECT_EQ(run(prompt_steps + step("poweroff") + step("", "never")).exit_code, 1);
+  expect_contains(summary()["outcome"], "powered off before the script was done");
+  EXPECT_EQ(run("").exit_code, 1) << "without a script, U-Boot's shell waits until the time limit";
+}
+
+TEST_F(RunTest, AnUnmappedRegisterIsReportedAndReadsAllOnes) {
+  const auto result =
+      run(prompt_steps + step("md.l 0x00400000 1") + step("", "00400000: ffffffff"));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  expect_contains(result.err, "bus error (TLM_ADDRESS_ERROR_RESPONSE)");
+  EXPECT_EQ(summary()["bus_errors"], 1);
+}
+
+TEST_F(RunTest, TwoRunsLeaveTheSameBehind) {
+  make_disk();
+  ASSERT_EQ(run(disk_platform("")).exit_code, 0);
+  const auto first = content_of(out / "summary.json") + content_of(out / "uart.log");
+  ASSERT_EQ(run(disk_platform("")).exit_code, 0);
+  EXPECT_EQ(content_of(out / "summary.json") + content_of(out / "uart.log"), first);
+}
+
+TEST_F(RunTest, JsonIsAllThatStandardOutputGets) {
+  const auto result = run(prompt_steps, "--json");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(json::parse(result.out), summary());
+  expect_contains(result.err,
+                  "step 1 of 1: wait for \"Hit any key to stop autoboot\", type \"\\n\"");
+}
+
+TEST_F(RunTest, MissingFirmwareIsNamedWithWhatInstallsIt) {
+  const auto result = run("firmware = \"nowhere/u-boot.bin\"\n");
+  EXPECT_EQ(result.exit_code, 2);
+  expect_contains(result.err, "nowhere/u-boot.bin");
+  expect_contains(result.err, "apt-get install u-boot-qemu");
+}
+
+TEST_F(RunTest, FirmwareThatDoesNotFitIsRefused) {
+  folder.write("big.bin", std::string(9 << 20, 'x'));
+  const auto result =
+      run("firmware = \"big.bin\"\nram = \"16 MiB\"\nreserved_memory = \"1 MiB\"\n");
+  EXPECT_EQ(result.exit_code, 2);
+  expect_contains(result.err, "give the platform more RAM");
+}
+
+TEST_F(RunTest, FirmwareThatIsNoneStopsWithWhereTheCpuIs) {
+  folder.write("zero.bin", std::string(64, '\0'));
+  const auto result = run("firmware = \"zero.bin\"\n");
+  EXPECT_EQ(result.exit_code, 1);
+  expect_contains(result.out, "the CPU stopped at pc 0x80000000");
+}
+
+TEST_F(RunTest, AFolderThatCannotBeMadeIsRefused) {
+  folder.write("out", "a file");
+  const auto result = run(prompt_steps);
+  EXPECT_EQ(result.exit_code, 2);
+  expect_contains(result.err, "choose another one with --out");
+}
+
+TEST_F(RunTest, InteractiveNeedsATerminal) {
+  const auto result = run("", "--interactive");
+  EXPECT_EQ(result.exit_code, 2);
+  expect_contains(result.err, "--interactive needs a terminal");
+}
+
+TEST_F(RunTest, InteractiveMakesTheTerminalTheUart) {
+  const auto line = command("", "--interactive");
+  int person = -1;
+  const pid_t child = forkpty(&person, nullptr, nullptr, nullptr);
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    execl("/bin/sh", "sh", "-c", ("exec " + line).c_str(), nullptr);
+    _exit(127);
+  }
+  std::string seen;
+  const auto read_until = [&](const std::string& text) {
+    std::array<char, 256> bytes;
+    while (seen.find(text) == std::string::npos) {
+      const auto count = read(person, bytes.data(), bytes.size());
+      if (count <= 0) break;
+      seen.append(bytes.data(), static_cast<std::size_t>(count));
+    }
+    return seen.find(text) != std::string::npos;
+  };
+  const auto type = [&](const std::string& text) {
+    EXPECT_EQ(write(person, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  };
+  EXPECT_TRUE(read_until("Hit any key")) << seen;
+  type("\r");
+  EXPECT_TRUE(read_until("=> ")) << seen;
+  type("echo one two\r");
+  EXPECT_TRUE(read_until("\none two")) << seen;
+  type("\x01x");
+  EXPECT_TRUE(read_until("done: ended at the terminal")) << seen;
+  int status = -1;
+  waitpid(child, &status, 0);
+  close(person);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << seen;
+}
+
+} // namespace
