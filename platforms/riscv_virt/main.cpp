@@ -36,7 +36,7 @@ int write_results(const Platform& platform, const Workspace& workspace, const Ru
                   std::chrono::steady_clock::duration taken) {
   const auto results = summary(platform);
   const auto path = workspace.file("summary.json");
-  if (!(std::ofstream(path) << results.dump(2) << '\n')) {
+  if (!(std::ofstream(path) << json_text(results))) {
     progress().message(fmt::format("{} cannot be written", path.string()));
     return code(ExitCode::simulation_failed);
   }
@@ -44,7 +44,7 @@ int write_results(const Platform& platform, const Workspace& workspace, const Ru
   progress().message(fmt::format("{:.1f} s on this machine; results in {}",
                                  std::chrono::duration<double>(taken).count(),
                                  workspace.folder().string()));
-  fmt::print("{}", options.json ? results.dump(2) + "\n" : summary_text(results));
+  fmt::print("{}", options.json ? json_text(results) : summary_text(results));
   return code(platform.outcome().ok ? ExitCode::done : ExitCode::simulation_failed);
 }
 

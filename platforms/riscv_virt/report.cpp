@@ -75,6 +75,10 @@ Json summary(const Platform& platform) {
   return result;
 }
 
+std::string json_text(const Json& summary) {
+  return summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 std::string summary_text(const Json& summary) {
   std::string result =
       fmt::format("{}: {}\n{} s of simulated time, {} instructions, {} bus errors\n",

@@ -12,6 +12,9 @@ namespace virtio::platform {
 
 /// The same for the same configuration and seed, on any host.
 nlohmann::ordered_json summary(const Platform& platform);
+/// As JSON text. A byte that is not UTF-8, which a guest may have caused, is replaced.
+std::string json_text(const nlohmann::ordered_json& summary);
+/// For people.
 std::string summary_text(const nlohmann::ordered_json& summary);
 
 /// The last UART lines and the registers that the guest touched last, many lines.

@@ -71,6 +71,9 @@ TEST_F(ClintTest, ATimerMovedOutOrBeyondAllTimeDoesNotFire) {
   cpu.write<std::uint64_t>(mtimecmp, 10);
   cpu.write<std::uint64_t>(mtimecmp, ~0ull);
   run_ns(10'000);
+  constexpr std::uint64_t last_tick = ~0ull / 100'000; // of 2^64 ps
+  cpu.write<std::uint64_t>(mtimecmp, last_tick + 1);
+  run_ns(10'000);
   EXPECT_FALSE(timer.read());
 }
 

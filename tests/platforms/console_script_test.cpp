@@ -106,7 +106,7 @@ TEST_F(ScriptTest, WithoutATimeoutAStepWaitsForever) {
   EXPECT_FALSE(script.failure());
 }
 
-TEST_F(ScriptTest, OutputWithoutEndDoesNotFillMemory) {
+TEST_F(ScriptTest, OutputWithoutAnEndOfLineStillMatches) {
   ConsoleScript script("script", {{"never", false, "", second}});
   connect(script);
   print(script, std::string(1'000'000, 'x') + "never");

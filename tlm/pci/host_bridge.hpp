@@ -43,7 +43,7 @@ public:
   tlm_utils::simple_target_socket<HostBridge> window32{"window32"};
   tlm_utils::simple_target_socket<HostBridge> window64{"window64"};
   /// DMA of functions goes in here, by b_transport, debug access and DMI ...
-  tlm_utils::multi_passthrough_target_socket<HostBridge> upstream{"upstream"};
+  tlm_utils::multi_passthrough_target_socket_optional<HostBridge> upstream{"upstream"};
   /// ... and out here, to system memory and the receiver of MSI-X messages.
   tlm_utils::simple_initiator_socket<HostBridge> dma{"dma"};
   /// INTA to INTD as they leave the root complex: true is asserted.
@@ -104,8 +104,8 @@ private:
 
   HostBridgeParams params_;
   PciConfigSpace own_config_;
-  tlm_utils::multi_passthrough_initiator_socket<HostBridge> config_{"config"};
-  tlm_utils::multi_passthrough_initiator_socket<HostBridge> memory_{"memory"};
+  tlm_utils::multi_passthrough_initiator_socket_optional<HostBridge> config_{"config"};
+  tlm_utils::multi_passthrough_initiator_socket_optional<HostBridge> memory_{"memory"};
   std::array<int, devices> functions_; // index of config_ and memory_, by device number
   std::vector<Claim> claims_;          // by ascending base
   std::vector<Line> lines_;
