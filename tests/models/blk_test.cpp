@@ -196,9 +196,8 @@ TEST_F(BlockTest, UnknownRequestsAreUnsupported) {
 }
 
 TEST_F(BlockTest, RequestsOfFeaturesThatAreNotOfferedAreUnsupported) {
-  for (const std::uint32_t type :
-       {VIRTIO_BLK_T_GET_LIFETIME, VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES,
-        VIRTIO_BLK_T_SECURE_ERASE})
+  for (const std::uint32_t type : {VIRTIO_BLK_T_GET_LIFETIME, VIRTIO_BLK_T_DISCARD,
+                                   VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_SECURE_ERASE})
     EXPECT_EQ(status(send(header_and(type, 0, pattern(16)), {1})), VIRTIO_BLK_S_UNSUPP) << type;
   EXPECT_EQ(disk(0, sectors), pattern(sectors * sector_size));
 }
@@ -256,8 +255,8 @@ TEST_F(BlockTest, DataThatCannotBeReachedIsAnError) {
 }
 
 TEST_F(BlockTest, AHeaderThatCannotBeReachedIsAnError) {
-  auto& r = bench_->submit_pieces(Block::requestq, {{FunctionBench::nowhere, 16}},
-                                  {bench_->allocate(1)});
+  auto& r =
+      bench_->submit_pieces(Block::requestq, {{FunctionBench::nowhere, 16}}, {bench_->allocate(1)});
   bench_->run();
   EXPECT_EQ(status(r), VIRTIO_BLK_S_IOERR);
 }
@@ -277,6 +276,13 @@ TEST_F(BlockTest, AFlushCommitsEverythingBeforeItCompletes) {
   EXPECT_EQ(status(send(header(VIRTIO_BLK_T_FLUSH, 0), {1})), VIRTIO_BLK_S_OK);
   ASSERT_EQ(store_->commits.size(), 1u);
   EXPECT_EQ(store_->commits[0], (RecordingStore::Commit{0, sectors * sector_size}));
+}
+
+TEST_F(BlockTest, AFlushWithDataStillFlushes) {
+  auto& r = send(header_and(VIRTIO_BLK_T_FLUSH, 7, pattern(512, 5)), {512, 1});
+  EXPECT_EQ(status(r), VIRTIO_BLK_S_OK);
+  EXPECT_EQ(store_->commits.size(), 1u);
+  EXPECT_EQ(disk(0, sectors), pattern(sectors * sector_size));
 }
 
 TEST_F(BlockTest, AFlushThatFailsIsAnError) {
@@ -302,8 +308,7 @@ TEST_F(BlockTest, TheDriverSwitchesTheCacheModeThroughWriteback) {
   EXPECT_EQ(config().writeback, 0);
   const auto write = [&] {
     store_->commits.clear();
-    EXPECT_EQ(status(send(header_and(VIRTIO_BLK_T_OUT, 2, pattern(512, 5)), {1})),
-              VIRTIO_BLK_S_OK);
+    EXPECT_EQ(status(send(header_and(VIRTIO_BLK_T_OUT, 2, pattern(512, 5)), {1})), VIRTIO_BLK_S_OK);
     return store_->commits.size();
   };
   EXPECT_EQ(write(), 1u);
@@ -366,9 +371,7 @@ TEST_F(BlockTest, ConfigurationSaysWhatIsOfferedAndTheRestIsZero) {
 }
 
 TEST_F(BlockTest, ParametersOutOfRangeAreRefused) {
-  const auto with = [](BlockParams params) {
-    Block(params, std::make_unique<RamStore>(512));
-  };
+  const auto with = [](BlockParams params) { Block(params, std::make_unique<RamStore>(512)); };
   EXPECT_THROW(with({.blk_size = 256}), std::invalid_argument);
   EXPECT_THROW(with({.blk_size = 1000}), std::invalid_argument);
   EXPECT_THROW(with({.physical_block_exp = 16}), std::invalid_argument);

@@ -338,6 +338,17 @@ TEST_F(NetTest, FramesThatExceedTheMtuAreNotPassed) {
   EXPECT_EQ(next.written, 1526u);
 }
 
+TEST_F(NetTest, FramesOfAnyVlanAreAccepted) {
+  for (const unsigned vlan : {0u, 1u, 2u, 100u, 4095u}) {
+    Bytes frame = tagged(frame_of(64));
+    frame[14] = static_cast<std::byte>(vlan >> 8);
+    frame[15] = static_cast<std::byte>(vlan);
+    auto& r = post();
+    wire_->deliver(frame);
+    EXPECT_EQ(bench_->answer(r), as_received(frame)) << vlan;
+  }
+}
+
 TEST_F(NetTest, ADriverWithoutMtuGetsNoMoreThanTheUsual) {
   build({.mtu = 9000});
   bench_->reset();
