@@ -15,18 +15,9 @@ void Bus::invalidate(sc_dt::uint64 start, sc_dt::uint64 end) {
                 [&](const Window& w) { return w.base <= end && start <= w.base + (w.size - 1); });
 }
 
-const Bus::Window* Bus::window(std::uint64_t addr, std::size_t length, bool write) const {
-  for (const Window& w : windows_)
-    if (addr - w.base < w.size && length <= w.size - (addr - w.base) &&
-        (write ? w.writable : w.readable))
-      return &w;
-  return nullptr;
-}
-
 void Bus::access(std::uint64_t addr, std::byte* data, std::size_t length, bool write) {
   if (length == 0) return;
-  if (const Window* w = window(addr, length, write)) {
-    std::byte* memory = w->host + (addr - w->base);
+  if (std::byte* memory = host(addr, length, write)) {
     std::memcpy(write ? memory : data, write ? data : memory, length);
     return;
   }

@@ -3,6 +3,7 @@
 // target may take time.
 #pragma once
 
+#include <virtio/core/dma.hpp>
 #include <virtio/core/types.hpp>
 
 #include <systemc>
@@ -33,19 +34,38 @@ public:
   void read(std::uint64_t addr, std::span<std::byte> to);
   void write(std::uint64_t addr, std::span<const std::byte> from);
 
-  /// One access of sizeof(T) bytes, little-endian.
+  /// One access of sizeof(T) bytes, little-endian; in shared memory with acquire and release order.
   template <std::unsigned_integral T> T load(std::uint64_t addr) {
+    if (const std::byte* memory = host(addr, sizeof(T), false)) return load_acquire<T>(memory);
     LittleEndian<T> value;
     read(addr, std::as_writable_bytes(std::span(&value, 1)));
     return value;
   }
   template <std::unsigned_integral T> void store(std::uint64_t addr, T value) {
+    if (std::byte* memory = host(addr, sizeof(T), true)) {
+      store_release<T>(memory, value);
+      return;
+    }
     const LittleEndian<T> bytes = value;
     write(addr, std::as_bytes(std::span(&bytes, 1)));
   }
 
-  /// Lets simulated time pass, so that the device can work.
-  void pause(sc_core::sc_time time) { wait(time); }
+  /// Host memory behind naturally aligned guest memory, or null where the bus must be asked.
+  std::byte* host(std::uint64_t addr, std::size_t length, bool write) const {
+    for (const Window& w : windows_)
+      if (addr - w.base < w.size && length <= w.size - (addr - w.base) &&
+          (write ? w.writable : w.readable))
+        return w.host + (addr - w.base);
+    return nullptr;
+  }
+
+  /// Lets simulated time pass, so that the device can work: until `event`, at most `time`.
+  void pause(sc_core::sc_time time, const sc_core::sc_event* event = nullptr) {
+    if (event)
+      wait(time, *event);
+    else
+      wait(time);
+  }
 
 private:
   struct Window {
@@ -56,7 +76,6 @@ private:
     bool writable = false;
   };
   void access(std::uint64_t addr, std::byte* data, std::size_t length, bool write);
-  const Window* window(std::uint64_t addr, std::size_t length, bool write) const;
   void invalidate(sc_dt::uint64 start, sc_dt::uint64 end);
 
   std::vector<Window> windows_;

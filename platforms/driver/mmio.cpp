@@ -48,7 +48,9 @@ public:
     }
     return false;
   }
-  void notify(std::uint16_t queue) override { put(0x050, queue); }
+  void notify(std::uint16_t queue, std::optional<std::uint16_t> next) override {
+    put(0x050, static_cast<std::uint32_t>(next.value_or(0)) << 16 | queue);
+  }
   std::uint32_t take_interrupt() override {
     const std::uint32_t status = get(0x060);
     if (status) put(0x064, status);

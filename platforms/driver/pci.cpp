@@ -109,8 +109,12 @@ public:
     }
     return false;
   }
-  void notify(std::uint16_t queue) override {
-    bus_.store<std::uint16_t>(doorbells_.at(queue), queue);
+  void notify(std::uint16_t queue, std::optional<std::uint16_t> next) override {
+    if (next)
+      bus_.store<std::uint32_t>(doorbells_.at(queue),
+                                static_cast<std::uint32_t>(*next) << 16 | queue);
+    else
+      bus_.store<std::uint16_t>(doorbells_.at(queue), queue);
   }
   std::uint32_t take_interrupt() override { return bus_.load<std::uint8_t>(isr_); }
   std::uint32_t config_generation() override { return bus_.load<std::uint8_t>(common_ + 21); }

@@ -38,8 +38,9 @@ void Session::reset() {
   }
 }
 
-Virtqueue& Session::add_queue(std::uint16_t index, std::uint16_t size) {
-  return *queues_.emplace_back(std::make_unique<Virtqueue>(bus_, device_, index, size, arena_));
+Virtqueue& Session::add_queue(std::uint16_t index, const QueueOptions& options) {
+  return *queues_.emplace_back(
+      std::make_unique<Virtqueue>(bus_, device_, index, options, negotiated_, arena_));
 }
 
 void Session::go_live() {
@@ -49,7 +50,7 @@ void Session::go_live() {
 
 namespace {
 
-constexpr std::uint16_t queue_size = 16;
+const QueueOptions small_queue{.size = 16};
 const sc_core::sc_time patience(100, sc_core::SC_MS);
 
 std::string hex(std::span<const std::byte> bytes) {
@@ -81,7 +82,7 @@ std::vector<std::byte> receive(Session& session, Virtqueue& queue, std::uint32_t
 }
 
 std::string try_entropy(Session& session) {
-  auto& requests = session.add_queue(0, queue_size);
+  auto& requests = session.add_queue(0, small_queue);
   session.go_live();
   const auto first = receive(session, requests, 16);
   const auto second = receive(session, requests, 16);
@@ -91,8 +92,8 @@ std::string try_entropy(Session& session) {
 }
 
 std::string try_console(Session& session) {
-  auto& input = session.add_queue(0, queue_size);
-  auto& output = session.add_queue(1, queue_size);
+  auto& input = session.add_queue(0, small_queue);
+  auto& output = session.add_queue(1, small_queue);
   session.go_live();
   const std::string greeting = "hello from the reference driver\n";
   const std::uint64_t at = session.arena().take(greeting.size(), 16);
@@ -106,7 +107,7 @@ std::string try_console(Session& session) {
 }
 
 std::string try_block(Session& session) {
-  auto& requests = session.add_queue(0, queue_size);
+  auto& requests = session.add_queue(0, small_queue);
   session.go_live();
   const std::uint64_t sectors = session.device().config<std::uint64_t>(0);
   const std::uint64_t at = session.arena().take(16 + 512 + 1, 16);

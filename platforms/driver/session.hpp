@@ -18,7 +18,7 @@ public:
   /// DriverError when the device refuses.
   Session(Bus& bus, DeviceAccess& device, const FeatureSet& wanted, Arena& arena);
 
-  Virtqueue& add_queue(std::uint16_t index, std::uint16_t size);
+  Virtqueue& add_queue(std::uint16_t index, const QueueOptions& options = {});
   /// Sets DRIVER_OK.
   void go_live();
   void reset();

@@ -40,7 +40,8 @@ public:
   /// Resets one queue and waits for its end; needs VIRTIO_F_RING_RESET. False when it took too
   /// long.
   virtual bool reset_queue(std::uint16_t queue) = 0;
-  virtual void notify(std::uint16_t queue) = 0;
+  /// With VIRTIO_F_NOTIFICATION_DATA, `next` is next_off and next_wrap (bit 15), else nothing.
+  virtual void notify(std::uint16_t queue, std::optional<std::uint16_t> next) = 0;
   /// Reads and acknowledges what the device interrupted for (bit 0 used buffer, bit 1
   /// configuration).
   virtual std::uint32_t take_interrupt() = 0;

@@ -1,5 +1,5 @@
-// The driver's side of a split virtqueue (virtio 1.4, 2.7): rings and free descriptors in guest
-// memory that an Arena gave out.
+// The driver's side of a virtqueue, split or packed as negotiated (virtio 1.4, 2.7 and 2.8): rings,
+// free descriptors and indirect tables in guest memory that an Arena gave out.
 #pragma once
 
 #include <virtio/platforms/driver/transport.hpp>
@@ -18,41 +18,95 @@ struct Buffer {
   bool device_writable = false;
 };
 
+/// How a driver uses one queue.
+struct QueueOptions {
+  std::uint16_t size = 256; ///< entries, cut down to what the device takes
+  /// Chains of at least this many pieces go into an indirect table, where that is negotiated. 0:
+  /// never.
+  std::uint16_t indirect_from = 0;
+  std::uint16_t indirect_entries = 32; ///< the most that a table holds
+  /// Ask for used buffer notifications. Without, the device is polled.
+  bool interrupts = true;
+};
+
 class Virtqueue {
 public:
-  /// Sets the queue up in `arena`'s memory and enables it. `size` is cut down to what the device
-  /// takes.
-  Virtqueue(Bus& bus, DeviceAccess& device, std::uint16_t index, std::uint16_t size, Arena& arena);
+  /// Sets the queue up in `arena`'s memory and enables it. `negotiated` decides the format.
+  Virtqueue(Bus& bus, DeviceAccess& device, std::uint16_t index, const QueueOptions& options,
+            const FeatureSet& negotiated, Arena& arena);
 
   std::uint16_t index() const { return index_; }
   std::uint16_t size() const { return size_; }
-  std::uint16_t free_descriptors() const { return static_cast<std::uint16_t>(free_.size()); }
+  std::uint16_t free_descriptors() const { return free_count_; }
 
-  /// Makes a chain available; readable buffers come first. Returns its token, or nothing when
-  /// descriptors are short.
+  /// Makes a chain available; readable buffers come first. Returns its token (below size()), or
+  /// nothing when descriptors are short. Split: the device sees it with the next kick().
   std::optional<std::uint16_t> add(std::span<const Buffer> chain);
-  /// Shows the device what was added and notifies it, unless it asked not to be.
-  void kick();
+  /// Shows the device what was added and notifies it, if it wants to be. Returns whether it did.
+  bool kick();
 
   struct Used {
     std::uint16_t token = 0;
     std::uint32_t written = 0;
   };
   std::optional<Used> take_used();
-  /// Waits until a buffer is used or `timeout` has passed. Throws DriverError, naming place and
-  /// queue, on time-out and when the device needs a reset.
-  Used wait_used(sc_core::sc_time timeout);
+  /// Waits until a buffer is used, at most `timeout`; on `interrupt`, or polling without one.
+  /// Throws DriverError, naming place and queue, on time-out and when the device needs a reset.
+  Used wait_used(sc_core::sc_time timeout, const sc_core::sc_event* interrupt = nullptr);
+
+  /// Asks for used buffer notifications, or not. After asking, look at take_used() once more.
+  void set_interrupts(bool on);
 
 private:
+  /// What a token stands for while its chain is with the device.
+  struct Pending {
+    std::uint16_t descriptors = 0; ///< of the ring; 0: the token is free
+    std::uint16_t first = 0;       ///< split: the head
+    std::uint64_t writable = 0;    ///< bytes
+  };
+
+  std::uint16_t take_free();
+  void give_back(const Pending& pending);
+  void write_split(std::uint16_t slot, const Buffer& b, std::uint16_t flags, std::uint16_t next);
+  void write_packed(std::uint16_t slot, const Buffer& b, std::uint16_t id, std::uint16_t flags,
+                    bool with_flags);
+  Buffer fill_table(std::uint16_t token, std::span<const Buffer> chain);
+  void add_split(std::span<const Buffer> ring, std::uint16_t token, std::uint16_t extra_flags);
+  void add_packed(std::span<const Buffer> ring, std::uint16_t token, std::uint16_t extra_flags);
+  bool device_wants_notification();
+  std::optional<Used> peek_used();
+  Used finish(std::uint16_t token, std::uint32_t written);
+
   Bus& bus_;
   DeviceAccess& device_;
   std::uint16_t index_;
-  std::uint16_t size_;
+  std::uint16_t size_ = 0;
+  QueueOptions options_;
+  bool packed_;
+  bool event_idx_;
+  bool in_order_;
+  bool notification_data_;
   QueueAddresses at_;
+  std::uint64_t tables_ = 0; // indirect tables, one for each token
+
+  // Free descriptors (split) or buffer ids (packed), used first-in first-out, which is what
+  // IN_ORDER asks for.
   std::vector<std::uint16_t> free_;
-  std::vector<std::vector<std::uint16_t>> chains_; // by head: its descriptors
-  std::uint16_t avail_idx_ = 0;
-  std::uint16_t used_idx_ = 0;
+  std::uint16_t free_head_ = 0;
+  std::uint16_t free_entries_ = 0;   // in free_
+  std::uint16_t free_count_ = 0;     // descriptors of the ring
+  std::vector<std::uint16_t> next_;  // split: how chains are linked
+  std::vector<Pending> pending_;     // by token
+  std::vector<std::uint16_t> order_; // in order: tokens as made available, a ring
+  std::uint16_t order_head_ = 0;
+  std::uint16_t order_count_ = 0;
+  std::optional<Used> batch_; // in order: the used element whose batch is being taken
+
+  std::uint16_t avail_ = 0; // split: index; packed: offset
+  std::uint16_t used_ = 0;
+  bool avail_wrap_ = true; // packed
+  bool used_wrap_ = true;
+  std::uint32_t added_ = 0; // since the last kick: entries (split) or descriptors (packed)
 };
 
 } // namespace virtio::driver

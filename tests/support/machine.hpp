@@ -1,0 +1,143 @@
+// A small machine for tests and benchmarks: RAM, an address decoder, a PCIe host bridge, any number
+// of virtio devices on MMIO and PCI, and the reference driver's bus, on which a test's program runs
+// as an SC_THREAD.
+#pragma once
+
+#include <virtio/platforms/driver/session.hpp>
+#include <virtio/tlm/dma_port.hpp>
+#include <virtio/tlm/executor.hpp>
+#include <virtio/tlm/memory.hpp>
+#include <virtio/tlm/mmio/virtio_mmio.hpp>
+#include <virtio/tlm/pci/host_bridge.hpp>
+#include <virtio/tlm/pci/virtio_pci.hpp>
+#include <virtio/tlm/router.hpp>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace virtio::test {
+
+struct MachineParams {
+  bool dmi = true;        ///< memory grants DMI
+  bool timed_dma = false; ///< devices wait for memory's latency
+  sc_core::sc_time memory_latency = sc_core::SC_ZERO_TIME;
+};
+
+class Machine : public sc_core::sc_module {
+public:
+  static constexpr std::uint64_t ram_base = 0x8000'0000;
+  static constexpr std::uint64_t ram_size = 64 << 20;
+  static constexpr std::uint64_t mmio_base = 0x1000'1000;
+  static constexpr std::uint64_t ecam_base = 0x3000'0000;
+
+  explicit Machine(MachineParams params = {})
+      : sc_module("machine"), params_(params),
+        memory("memory", {.size = ram_size,
+                          .dmi = params.dmi,
+                          .read_latency = params.memory_latency,
+                          .write_latency = params.memory_latency}) {
+    bus.socket.bind(router.initiators);
+    bridge.dma.bind(router.initiators);
+    router.map({ram_base, ram_size}, memory.socket, "RAM");
+    router.map({ecam_base, tlm2::HostBridge::ecam_size}, bridge.ecam, "ECAM");
+    router.map({0x4000'0000, 0x4000'0000}, bridge.window32, "PCI window", 0x4000'0000);
+    router.map({0x4'0000'0000, 0x4'0000'0000}, bridge.window64, "PCI window 64", 0x4'0000'0000);
+    for (std::size_t i = 0; i < 4; ++i)
+      bridge.intx[i].bind(intx[i]);
+    SC_HAS_PROCESS(Machine);
+    SC_THREAD(run_program);
+  }
+
+  struct Slot {
+    std::unique_ptr<tlm2::TlmDmaPort> port;
+    std::unique_ptr<Device> device;
+    std::unique_ptr<tlm2::VirtioMmio> mmio;
+    std::unique_ptr<tlm2::VirtioPci> pci;
+    std::unique_ptr<sc_core::sc_signal<bool>> irq;
+  };
+
+  Device& add(std::unique_ptr<DeviceFunction> function, bool on_pci,
+              FeatureSet features = default_transport_features, EventSink* sink = nullptr) {
+    const std::string name = "dev" + std::to_string(slots.size());
+    Slot& slot = slots.emplace_back();
+    slot.port = std::make_unique<tlm2::TlmDmaPort>((name + "_port").c_str(),
+                                                   tlm2::DmaPortParams{.timed = params_.timed_dma});
+    DeviceParams params{.name = name};
+    params.transport_features = features;
+    slot.device = std::make_unique<Device>(params, executor.executor(), *slot.port,
+                                           std::move(function), sink);
+    if (on_pci) {
+      slot.pci = std::make_unique<tlm2::VirtioPci>((name + "_pci").c_str(), tlm2::VirtioPciParams{},
+                                                   *slot.device, *slot.port);
+      slot.port->socket.bind(bridge.upstream);
+      bridge.attach(++pci_devices_, *slot.pci);
+    } else {
+      slot.mmio = std::make_unique<tlm2::VirtioMmio>((name + "_mmio").c_str(), *slot.device);
+      slot.irq = std::make_unique<sc_core::sc_signal<bool>>((name + "_irq").c_str());
+      slot.mmio->irq.bind(*slot.irq);
+      slot.port->socket.bind(router.initiators);
+      router.map({mmio_base + 0x1000 * mmio_devices_++, 0x1000}, slot.mmio->socket, name);
+    }
+    return *slot.device;
+  }
+
+  driver::Machine description() const {
+    driver::Machine m;
+    for (unsigned i = 0; i < mmio_devices_; ++i)
+      m.mmio.push_back(mmio_base + 0x1000 * i);
+    m.pci = {.ecam = ecam_base, .window_base = 0x4000'0000, .window_size = 0x4000'0000};
+    m.memory_base = ram_base + ram_size / 2;
+    m.memory_size = ram_size / 2;
+    return m;
+  }
+  /// Every device the driver finds, MMIO first.
+  std::vector<std::unique_ptr<driver::DeviceAccess>> probe() {
+    std::vector<std::unique_ptr<driver::DeviceAccess>> found;
+    for (std::uint64_t base : description().mmio)
+      found.push_back(driver::probe_mmio(bus, base));
+    for (auto& device : driver::probe_pci(bus, description().pci))
+      found.push_back(std::move(device));
+    return found;
+  }
+
+  /// Runs `body` as the machine's program until it ends or `limit` has passed. Returns whether it
+  /// ended; an exception that left it is in `error`.
+  bool run(std::function<void()> body, sc_core::sc_time limit = {10, sc_core::SC_SEC}) {
+    program_ = std::move(body);
+    sc_core::sc_start(limit);
+    return finished_;
+  }
+  std::string error;
+
+private:
+  MachineParams params_;
+
+public:
+  tlm2::ExecutorModule executor{"executor"};
+  tlm2::Memory memory;
+  tlm2::Router router{"router"};
+  tlm2::HostBridge bridge{"bridge"};
+  driver::Bus bus{"bus"};
+  std::array<sc_core::sc_signal<bool>, 4> intx;
+  std::deque<Slot> slots;
+  driver::Arena arena{ram_base + ram_size / 2, ram_size / 2};
+
+private:
+  void run_program() {
+    try {
+      program_();
+    } catch (const std::exception& e) {
+      error = e.what();
+    }
+    finished_ = true;
+    sc_core::sc_stop();
+  }
+  std::function<void()> program_;
+  bool finished_ = false;
+  unsigned mmio_devices_ = 0;
+  unsigned pci_devices_ = 0;
+};
+
+} // namespace virtio::test
