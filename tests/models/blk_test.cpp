@@ -254,6 +254,21 @@ TEST_F(BlockTest, DataThatCannotBeReachedIsAnError) {
   EXPECT_EQ(disk(0, sectors), pattern(sectors * sector_size));
 }
 
+TEST_F(BlockTest, TheStatusOfAReadWhoseMemoryFailsHalfwayIsStillItsLastByte) {
+  const Piece head = bench_->allocate(16);
+  const Bytes request = header(VIRTIO_BLK_T_IN, 0);
+  std::memcpy(bench_->memory(head.addr), request.data(), 16);
+  const Piece first = bench_->allocate(512);
+  const Piece last = bench_->allocate(513);
+  auto& r =
+      bench_->submit_pieces(Block::requestq, {head}, {first, {FunctionBench::nowhere, 512}, last});
+  bench_->run();
+  EXPECT_TRUE(r.completed);
+  EXPECT_EQ(*bench_->memory(last.addr + 512), std::byte{VIRTIO_BLK_S_IOERR});
+  EXPECT_EQ(Bytes(bench_->memory(last.addr), bench_->memory(last.addr) + 512),
+            Bytes(512, FunctionBench::guard));
+}
+
 TEST_F(BlockTest, AHeaderThatCannotBeReachedIsAnError) {
   auto& r =
       bench_->submit_pieces(Block::requestq, {{FunctionBench::nowhere, 16}}, {bench_->allocate(1)});
