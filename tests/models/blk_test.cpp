@@ -424,6 +424,7 @@ TEST_F(BlockTest, ResetAtEveryStageOfARequestLeavesNothingBehind) {
     EXPECT_TRUE(bench_->settled(Block::requestq));
     EXPECT_FALSE(r.completed || r.failed);
     EXPECT_EQ(bench_->port().waiting(), 0u);
+    EXPECT_EQ(block().stats().errors, 0u) << "an aborted request is not a failed one";
     EXPECT_EQ(status(send(header(VIRTIO_BLK_T_IN, 1), {512, 1})), VIRTIO_BLK_S_OK);
   }
 }

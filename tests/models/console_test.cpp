@@ -51,7 +51,8 @@ protected:
 TEST_F(ConsoleTest, HasOnePortAndOffersSizeAndEmergencyWrite) {
   EXPECT_EQ(console().type(), DeviceType::console);
   EXPECT_EQ(console().num_queues(), 2);
-  EXPECT_EQ(console().features(), (FeatureSet{VIRTIO_CONSOLE_F_SIZE, VIRTIO_CONSOLE_F_EMERG_WRITE}));
+  EXPECT_EQ(console().features(),
+            (FeatureSet{VIRTIO_CONSOLE_F_SIZE, VIRTIO_CONSOLE_F_EMERG_WRITE}));
 }
 
 TEST_F(ConsoleTest, OutputArrivesWhateverItsFraming) {
@@ -68,7 +69,8 @@ TEST_F(ConsoleTest, OutputArrivesWhateverItsFraming) {
 TEST_F(ConsoleTest, OutputKeepsItsOrderHoweverMemoryAnswers) {
   build({}, false);
   bench_->port().hold = true;
-  for (const char* word : {"one ", "two ", "three"}) transmit(bytes_of(word), 2);
+  for (const char* word : {"one ", "two ", "three"})
+    transmit(bytes_of(word), 2);
   bench_->run_stepped(true);
   EXPECT_EQ(output_, "one two three");
   EXPECT_EQ(bench_->used.size(), 3u);
@@ -224,6 +226,10 @@ TEST_F(ConsoleTest, EmergencyWriteSendsTheLowerByteOfAnUnconfiguredDevice) {
   const std::byte narrow{'B'};
   console().write_config(offsetof(virtio_console_config, emerg_wr), std::span(&narrow, 1));
   EXPECT_EQ(output_, "AB");
+  Bytes wide(12);
+  wide[offsetof(virtio_console_config, emerg_wr)] = std::byte{'C'};
+  console().write_config(0, wide);
+  EXPECT_EQ(output_, "ABC");
   EXPECT_EQ(config().emerg_wr, 0u);
 }
 
@@ -250,7 +256,8 @@ TEST(FileSink, WritesWhatItIsGivenAndNamesTheFileInErrors) {
 
   const auto missing = file_sink("/nonexistent/console.log");
   ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error(), "/nonexistent/console.log: cannot be created: No such file or directory");
+  EXPECT_EQ(missing.error(),
+            "/nonexistent/console.log: cannot be created: No such file or directory");
 }
 
 } // namespace

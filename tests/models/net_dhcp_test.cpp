@@ -402,6 +402,12 @@ TEST_F(DhcpPeerTest, RandomDamageNeverHurts) {
   EXPECT_EQ(s.offers + s.acks + s.naks + s.arp_replies + s.echo_replies + s.ignored, sent);
 }
 
+TEST(InternetChecksum, CarriesOfCarriesCount) {
+  const Bytes bytes{std::byte{0xff}, std::byte{0xff}, std::byte{0xff},
+                    std::byte{0xff}, std::byte{0x00}, std::byte{0x01}};
+  EXPECT_EQ(Checksum().add(bytes).value(), 0xfffe);
+}
+
 TEST(InternetChecksum, GivesTheValueOfRfc1071) {
   const Bytes bytes{std::byte{0x00}, std::byte{0x01}, std::byte{0xf2}, std::byte{0x03},
                     std::byte{0xf4}, std::byte{0xf5}, std::byte{0xf6}, std::byte{0xf7}};

@@ -163,12 +163,18 @@ TEST_F(NetTest, FramesLongerThanTheMtuAreDropped) {
   EXPECT_EQ(stats().tx_malformed, 3u);
 }
 
-TEST_F(NetTest, ADriverWithoutMtuMaySendTheUsual) {
-  build({.mtu = 600});
-  bench_->reset();
-  bench_->start({VIRTIO_NET_F_MAC});
-  transmit(with_header(frame_of(1514)));
-  EXPECT_EQ(wire_->sent.size(), 1u);
+TEST_F(NetTest, ADriverWithoutMtuMaySendTheUsualAndWhatTheMtuAllows) {
+  const auto sends = [&](std::uint16_t mtu, std::size_t size) {
+    build({.mtu = mtu});
+    bench_->reset();
+    bench_->start({VIRTIO_NET_F_MAC});
+    transmit(with_header(frame_of(size)));
+    return wire_->sent.size() == 1;
+  };
+  EXPECT_TRUE(sends(600, 1514));
+  EXPECT_FALSE(sends(600, 1515));
+  EXPECT_TRUE(sends(9000, 9014));
+  EXPECT_FALSE(sends(9000, 9015));
 }
 
 TEST_F(NetTest, FramesTooShortToBeFramesAreDroppedAndReturned) {
