@@ -56,6 +56,7 @@ public:
   const std::vector<sc_core::sc_time>& step_times() const { return step_times_; }
   const UartLog& uart_log() const { return uart_log_; }
   const Cpu& cpu() const { return cpu_; }
+  const Plic& plic() const { return plic_; }
   const tlm2::Router& router() const { return router_; }
   const std::vector<std::unique_ptr<Attachment>>& devices() const { return devices_; }
   /// What our own driver did; empty when it was not asked for.

@@ -99,6 +99,21 @@ TEST_F(ScriptTest, AStepThatWaitsTooLongFailsWithWhatItExpected) {
   EXPECT_EQ(typed, "x");
 }
 
+TEST_F(ScriptTest, TheNextStepDoesNotTimeOutWithTheOneBefore) {
+  ConsoleScript script("script", {{"a", false, "x", second}, {"b", false, "y", second}});
+  sc_core::sc_event at_deadline;
+  sc_core::sc_spawn_options options;
+  options.spawn_method();
+  options.dont_initialize();
+  options.set_sensitivity(&at_deadline);
+  sc_core::sc_spawn([&] { print(script, "a"); }, "print", &options);
+  at_deadline.notify(second);
+  connect(script);
+  pass_seconds(1.5);
+  EXPECT_EQ(script.current(), 1u);
+  EXPECT_FALSE(script.failure());
+}
+
 TEST_F(ScriptTest, WithoutATimeoutAStepWaitsForever) {
   ConsoleScript script("script", {{"=> ", false, "x", sc_core::SC_ZERO_TIME}});
   connect(script);
