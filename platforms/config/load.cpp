@@ -266,9 +266,12 @@ private:
     for (const MediaConfig& medium : media_)
       names.push_back(medium.name);
     if (std::find(names.begin(), names.end(), *block.media) == names.end()) {
-      reader_.fail(path + ".media",
-                   fmt::format("there is no [[media]] called \"{}\", only {}{}", *block.media,
-                               quoted_list(names), did_you_mean(*block.media, names)));
+      reader_.fail(
+          path + ".media",
+          names.empty()
+              ? fmt::format("the file has no [[media]]: add one called \"{}\"", *block.media)
+              : fmt::format("there is no [[media]] called \"{}\", only {}{}", *block.media,
+                            quoted_list(names), did_you_mean(*block.media, names)));
       return;
     }
     const auto [user, is_first] = media_users_.emplace(*block.media, User{path, block.read_only});

@@ -189,6 +189,9 @@ const std::string disk = "[[media]]\nname = \"disk\"\nfile = \"disk.img\"\n";
 
 TEST_F(ConfigErrors, AMediumThatIsNotInTheFile) {
   EXPECT_EQ(
+      errors(block("b", "media = \"disk\"\n")),
+      "platform.toml:8:9: device.b.media: the file has no [[media]]: add one called \"disk\"\n");
+  EXPECT_EQ(
       errors(disk + block("b", "media = \"dist\"\n")),
       "platform.toml:11:9: device.b.media: there is no [[media]] called \"dist\", only \"disk\"; "
       "did you mean \"disk\"?\n");
