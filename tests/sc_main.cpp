@@ -1,9 +1,12 @@
-// libsystemc exports a `main` that would win over gtest_main's and run no test: this file brings both entry points.
-#include <gtest/gtest.h>
-
+// libsystemc exports a `main` that would win over gtest_main's and run no test: this file brings
+// both entry points.
 #include <systemc>
 
-int sc_main(int, char**) { return 0; }
+#include <gtest/gtest.h>
+
+int sc_main(int, char**) {
+  return 0;
+}
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
