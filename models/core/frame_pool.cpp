@@ -26,8 +26,11 @@ struct FrameLists {
 };
 thread_local FrameLists lists;
 
-#ifdef __SANITIZE_ADDRESS__
+// Under AddressSanitizer every frame is its own allocation, so that a use after its end is seen.
+#if defined(__SANITIZE_ADDRESS__) // g++
 constexpr bool pooled = false;
+#elif defined(__has_feature) // clang
+constexpr bool pooled = !__has_feature(address_sanitizer);
 #else
 constexpr bool pooled = true;
 #endif
