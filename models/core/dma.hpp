@@ -146,7 +146,8 @@ public:
   bool await_suspend(std::coroutine_handle<> self);
   DmaStatus await_resume() {
     end_wait();
-    return status_;
+    // A reset may have come after the answer and before this.
+    return scope().cancelled() ? DmaStatus::cancelled : status_;
   }
 
   ~DmaAccess();

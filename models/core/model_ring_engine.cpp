@@ -125,7 +125,7 @@ void ModelRingEngine::credit(QueueIndex queue, std::uint32_t count) {
 }
 
 void ModelRingEngine::fail(Queue& q, DmaStatus status, RingError error) {
-  if (status == DmaStatus::cancelled) return;
+  if (status == DmaStatus::cancelled || q.scope.cancelled()) return;
   q.halted = true;
   client_.on_ring_error(q.index, error);
 }
@@ -369,7 +369,8 @@ Task<> ModelRingEngine::fetch(Queue& q) {
         at = d.next_or_id;
       }
     }
-    if (walked.error != RingError::none) {
+    // A reset may have come after the indirect table was walked and before this.
+    if (walked.error != RingError::none || q.scope.cancelled()) {
       q.free_chains.push_back(&chain);
       fail(q, walked.status, walked.error);
       break;

@@ -243,6 +243,49 @@ TEST(DeviceReset, AtEveryStepOfARequestLeavesNothingBehind) {
   }
 }
 
+// Of each step of a request, the answer is there and the task that waited for it has not gone on,
+// or only its child has, when the queue is stopped.
+TEST(QueueReset, BetweenAnAnswerAndWhatFollowsItStopsEverything) {
+  for (const std::size_t resumed : {0u, 1u}) {
+    for (int step = 0;; ++step) {
+      ManualDevice t;
+      t.port.immediate = true;
+      t.bring_up({VIRTIO_F_INDIRECT_DESC});
+      t.port.immediate = false;
+      const split::Desc entry{le64(0x30'0000), le32(8), le16(split::VIRTQ_DESC_F_WRITE), le16(0)};
+      std::memcpy(&t.memory[0x31'0000], static_cast<const void*>(&entry), sizeof entry);
+      t.driver.set_desc(0, 0x31'0000, 16, split::VIRTQ_DESC_F_INDIRECT);
+      t.driver.make_available(0);
+      t.kick();
+      for (int n = 0; n < step && !t.port.waiting.empty(); ++n) {
+        t.port.answer_front();
+        t.executor.run();
+        if (!t.function->chains.empty()) {
+          t.function->device().complete(*t.function->chains[0], 8);
+          t.function->chains.clear();
+        }
+      }
+      if (t.port.waiting.empty()) {
+        EXPECT_EQ(step, 7); // index, entry, descriptor, table, element, index, flags
+        break;
+      }
+      t.port.answer_front();
+      t.executor.run(resumed);
+      const std::size_t chains = t.function->chains.size(), issued = t.port.seen.size();
+      const int notified = t.transport.used;
+      t.device->disable_queue(QueueIndex{0});
+      while (!t.port.waiting.empty())
+        t.port.answer_front();
+      t.executor.run();
+      EXPECT_FALSE(t.device->queue(QueueIndex{0})->enabled) << step;
+      EXPECT_LE(t.function->chains.size(), chains) << step << " " << resumed;
+      EXPECT_EQ(t.port.seen.size(), issued) << step << " " << resumed;
+      EXPECT_EQ(t.transport.used, notified) << step << " " << resumed;
+      EXPECT_EQ(t.device->status(), 0x0f) << step << " " << resumed;
+    }
+  }
+}
+
 TEST(DeviceReset, GivesUpOnMemoryThatNeverAnswers) {
   ManualDevice t;
   t.bring_up();
