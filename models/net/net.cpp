@@ -85,8 +85,7 @@ void Net::on_abort(QueueIndex queue) {
     return;
   }
   buffers_.clear();
-  for (; matched_ > 0; --matched_)
-    receives_[matched_ - 1].state = Slot::State::waiting;
+  matched_ = 0;
 }
 
 // --- transmission (5.1.6.2) ---------------------------------------------------------------------
@@ -162,7 +161,6 @@ void Net::on_frame(Frame frame) {
     virtio_net_hdr header;
     header.num_buffers = std::uint16_t{1};
     Slot& slot = receives_.push();
-    slot.state = Slot::State::waiting;
     slot.bytes.resize(header_bytes + frame.size());
     std::memcpy(slot.bytes.data(), &header, header_bytes);
     std::copy(frame.begin(), frame.end(), slot.bytes.begin() + header_bytes);

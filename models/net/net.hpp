@@ -70,11 +70,11 @@ public:
 private:
   /// A frame between the wire and guest memory, with its header in front.
   struct Slot {
-    enum class State : std::uint8_t { waiting, moving, moved, failed };
+    enum class State : std::uint8_t { moving, moved, failed };
 
     std::vector<std::byte> bytes;
     Chain* chain = nullptr;
-    State state = State::waiting;
+    State state = State::moving;
   };
 
   bool link_up() const { return (config_.status & VIRTIO_NET_S_LINK_UP) != 0; }
