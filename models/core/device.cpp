@@ -157,9 +157,9 @@ void Device::go_live(QueueIndex index) {
     on_ring_error(index, error);
     return;
   }
-  engine_->credit(index, function_->window(index));
   // Buffers may have been made available before the queue went live.
   engine_->doorbell(index, std::nullopt);
+  engine_->credit(index, function_->window(index));
 }
 
 void Device::reset_queue(QueueIndex index) {

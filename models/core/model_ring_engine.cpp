@@ -134,7 +134,8 @@ void ModelRingEngine::fail(Queue& q, DmaStatus status, RingError error) {
 
 void ModelRingEngine::wake_fetch(Queue& q) {
   if (!q.on || q.halted || q.fetching || q.credits == 0) return;
-  if (!q.doorbell && !q.maybe_more) return;
+  // Without credit the ring was left unarmed: what came since came without a notification.
+  if (!q.doorbell && !q.maybe_more && (!q.event_idx || q.armed)) return;
   q.fetching = true;
   q.scope.start([&] { return fetch(q); });
 }

@@ -209,6 +209,18 @@ TEST(PackedRing, WithEventIdxTheDeviceAsksForTheNextDescriptor) {
   EXPECT_EQ(t.packed.device_event(), packed::event(0, false, RING_EVENT_FLAGS_DESC));
 }
 
+TEST(PackedRing, AChainThatCameWhileThereWasNoCreditNeedsNoNotification) {
+  test::DirectDevice t;
+  t.function->credit = 1;
+  t.bring_up({VIRTIO_F_RING_PACKED, VIRTIO_F_EVENT_IDX});
+  t.packed.add(1, {writable});
+  t.kick();
+  t.packed.add(2, {writable});
+  ASSERT_EQ(t.function->chains.size(), 1u);
+  t.function->device().complete(*t.function->chains[0], 0);
+  EXPECT_EQ(t.function->chains.size(), 2u);
+}
+
 TEST(PackedRing, WithoutEventIdxTheDeviceEventStaysEnabled) {
   PackedDevice t;
   t.packed.add(1, {writable});

@@ -109,6 +109,20 @@ TEST(SplitRing, NoChainWithoutCredit) {
   EXPECT_EQ(t.function->chains.size(), 3u);
 }
 
+// With event index the driver need not notify for the second chain: avail_event does not name it.
+TEST(SplitRing, AChainThatCameWhileThereWasNoCreditNeedsNoNotification) {
+  DirectDevice t;
+  t.function->credit = 1;
+  t.bring_up({VIRTIO_F_EVENT_IDX});
+  offer(t.driver, {0});
+  t.kick();
+  offer(t.driver, {1});
+  t.driver.publish();
+  ASSERT_EQ(t.function->chains.size(), 1u);
+  t.function->device().complete(*t.function->chains[0], 0);
+  EXPECT_EQ(t.function->chains.size(), 2u);
+}
+
 TEST(SplitRing, IndicesWrapAt65536) {
   DirectDevice t(4);
   t.bring_up();
