@@ -60,6 +60,12 @@ void Analyser::queue_gone(std::uint16_t queue) {
   live_.erase(live);
 }
 
+void Analyser::all_queues_gone() {
+  trackers_.clear();
+  live_.clear();
+  ghosts_.clear();
+}
+
 void Analyser::notified(std::uint16_t queue, std::optional<NotificationData> data) {
   if (const auto tracker = trackers_.find(queue); tracker != trackers_.end())
     tracker->second->notified(data);
@@ -117,12 +123,24 @@ void Analyser::report_unknown_access(const MemoryAccess& access) {
                 [&] { return describe(access); });
     return;
   }
-  if (std::ranges::all_of(trackers_, [](const auto& t) { return t.second->sees_everything(); }) &&
-      state_.queues().size() < params_.max_queues)
+  if (sees_everything())
     report_.add(Rule::GEN_LAY_002, {}, [&] {
       return fmt::format("{}, in none of the {} queues, their tables and buffers", describe(access),
                          trackers_.size());
     });
+}
+
+/// Every enabled queue is tracked, and nothing of it is unknown.
+bool Analyser::sees_everything() const {
+  return state_.queues().size() < params_.max_queues &&
+         std::ranges::all_of(state_.queues(),
+                             [&](const auto& q) {
+                               return q.second.state == ObservedQueue::State::off ||
+                                      q.second.state == ObservedQueue::State::stopped ||
+                                      trackers_.contains(q.first);
+                             }) &&
+         std::ranges::all_of(trackers_,
+                             [](const auto& t) { return t.second->sees_everything(); });
 }
 
 void Analyser::on_driver_memory(const MemoryAccess& access) {

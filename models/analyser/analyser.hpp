@@ -56,10 +56,12 @@ private:
 
   void queue_live(std::uint16_t queue, const ObservedQueue& config) override;
   void queue_gone(std::uint16_t queue) override;
+  void all_queues_gone() override;
   void notified(std::uint16_t queue, std::optional<NotificationData> data) override;
 
   bool may_access_memory(const MemoryAccess& access);
   void report_unknown_access(const MemoryAccess& access);
+  bool sees_everything() const;
 
   AnalyserParams params_;
   Report report_;

@@ -133,9 +133,8 @@ void DeviceState::reset_acknowledged() {
   negotiated_ = {};
   config_vector_ = 0xffff;
   if (phase_ == Phase::live) phase_ = Phase::after_reset;
-  for (const auto& [index, q] : queues_)
-    if (q.state != ObservedQueue::State::off) listener_.queue_gone(index);
   queues_.clear();
+  listener_.all_queues_gone();
 }
 
 bool DeviceState::suspended() const {

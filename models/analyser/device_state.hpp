@@ -50,6 +50,8 @@ public:
   virtual void queue_live(std::uint16_t queue, const ObservedQueue& config) = 0;
   /// The driver knows that the device does not use it any longer.
   virtual void queue_gone(std::uint16_t queue) = 0;
+  /// So with all queues: the device was reset.
+  virtual void all_queues_gone() = 0;
   virtual void notified(std::uint16_t queue, std::optional<NotificationData> data) = 0;
 };
 
