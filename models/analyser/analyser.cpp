@@ -139,8 +139,7 @@ bool Analyser::sees_everything() const {
                                       q.second.state == ObservedQueue::State::stopped ||
                                       trackers_.contains(q.first);
                              }) &&
-         std::ranges::all_of(trackers_,
-                             [](const auto& t) { return t.second->sees_everything(); });
+         std::ranges::all_of(trackers_, [](const auto& t) { return t.second->sees_everything(); });
 }
 
 void Analyser::on_driver_memory(const MemoryAccess& access) {

@@ -73,8 +73,8 @@ void PackedTracker::driver_event_seen(std::uint32_t event) {
 
 void PackedTracker::descriptor_read(std::uint16_t index, const std::array<std::byte, 16>& bytes) {
   const auto owned = owned_.find(index);
-  if (owned == owned_.end() || owned->second.bytes == bytes) return;
-  const std::uint16_t before = flags_of(owned->second.bytes);
+  if (owned == owned_.end() || owned->second == bytes) return;
+  const std::uint16_t before = flags_of(owned->second);
   const std::uint16_t now = flags_of(bytes);
   constexpr std::uint16_t marks = packed::VIRTQ_DESC_F_AVAIL | packed::VIRTQ_DESC_F_USED;
   const bool again = ((before ^ now) & marks) == marks;
@@ -85,7 +85,7 @@ void PackedTracker::descriptor_read(std::uint16_t index, const std::array<std::b
   if (again)
     give_up();
   else
-    owned->second.bytes = bytes;
+    owned->second = bytes;
 }
 
 // --- lists (2.8.5 to 2.8.8, 2.8.16 to 2.8.19)
@@ -134,24 +134,7 @@ bool PackedTracker::begin_list(const DescriptorCache::Entry& entry) {
 bool PackedTracker::step(std::uint16_t index, const std::array<std::byte, 16>& bytes) {
   Walk& walk = *walk_;
   Buffer& buffer = buffers_.at(walk.buffer);
-  if (walk.slots == queue_.size) {
-    violation(Rule::PACKED_DRV_007, [&] {
-      return fmt::format("the list that starts at {} goes on after {} descriptors",
-                         next_avail_.index, walk.slots);
-    });
-    return false;
-  }
-  if (outstanding_slots_ + walk.slots >= queue_.size) {
-    violation(Rule::PACKED_DRV_010, [&] {
-      return fmt::format("the list that starts at {} takes more than {} descriptors, {} of {} are "
-                         "free",
-                         next_avail_.index, walk.slots, queue_.size - outstanding_slots_,
-                         queue_.size);
-    });
-    return false;
-  }
-  owned_.insert_or_assign(index, Owned{buffer.number, bytes});
-  buffer.descriptors.push_back(index);
+  owned_.insert_or_assign(index, bytes);
   const Desc d = decode(bytes);
   ++walk.slots;
   walk.at = advance(walk.at, 1);
@@ -176,6 +159,21 @@ bool PackedTracker::step(std::uint16_t index, const std::array<std::byte, 16>& b
     return true;
   }
   append(buffer, d);
+  if (more && walk.slots == queue_.size) {
+    violation(Rule::PACKED_DRV_007, [&] {
+      return fmt::format("the list that starts at {} goes on after {} descriptors",
+                         next_avail_.index, walk.slots);
+    });
+    return false;
+  }
+  if (more && outstanding_slots_ + walk.slots == queue_.size) {
+    violation(Rule::PACKED_DRV_010, [&] {
+      return fmt::format("the list that starts at {} goes on after {} descriptors, and no more of "
+                         "{} are free",
+                         next_avail_.index, walk.slots, queue_.size);
+    });
+    return false;
+  }
   if (more) return true;
   buffer_completed(buffer);
   end_list(d.next_or_id);
@@ -233,10 +231,6 @@ QueueTracker::Desc PackedTracker::decode(const std::array<std::byte, 16>& bytes)
 }
 
 void PackedTracker::forget(const Buffer& buffer) {
-  for (const std::uint16_t index : buffer.descriptors)
-    if (const auto owned = owned_.find(index);
-        owned != owned_.end() && owned->second.buffer == buffer.number)
-      owned_.erase(owned);
   if (walk_ && walk_->buffer == buffer.number) walk_.reset();
 }
 
@@ -272,6 +266,10 @@ void PackedTracker::used_written(std::uint16_t index, const packed::Used& used) 
   // Free to the device: from the descriptor that is due to the last available one.
   const RingIndex place{index, index >= next_used_.index ? next_used_.wrap : !next_used_.wrap};
   if (distance(next_used_, place) >= outstanding_slots_) {
+    if (walk_) { // it may know the list that was not seen to its end
+      give_up();
+      return;
+    }
     const bool nothing = outstanding_slots_ == 0;
     violation(nothing && index == next_used_.index ? Rule::PACKED_DEV_005 : Rule::PACKED_DEV_006,
               [&] {
@@ -313,6 +311,8 @@ void PackedTracker::take_used() {
               "due at {}",
               advance(next_used_, i).index, next_used_.index, next.index);
         });
+    for (std::uint32_t i = 0; i < returned.slots; ++i)
+      owned_.erase(advance(next_used_, i).index);
     outstanding_slots_ -= returned.slots;
     next_used_ = next;
   }
@@ -341,7 +341,7 @@ void PackedTracker::driver_access(const MemoryAccess& access) {
   for (std::uint64_t at = covered.begin; at < covered.end; ++at) {
     const auto owned = owned_.find(static_cast<std::uint16_t>(at / 16));
     if (owned == owned_.end() ||
-        owned->second.bytes[at % 16] == access.data[queue_.desc + at - raw(access.addr)])
+        owned->second[at % 16] == access.data[queue_.desc + at - raw(access.addr)])
       continue;
     violation(Rule::PACKED_DRV_003, [&] {
       return fmt::format("descriptor {} of an exposed buffer was written", at / 16);

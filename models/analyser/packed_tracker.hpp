@@ -26,22 +26,18 @@ private:
     std::uint16_t slots = 0;
     std::uint64_t first_seen = 0; // the number of the access that showed its first descriptor
   };
-  /// A descriptor of an exposed buffer, as the driver wrote it.
-  struct Owned {
-    std::uint64_t buffer = 0;
-    std::array<std::byte, 16> bytes{};
-  };
+  using Bytes = std::array<std::byte, 16>;
 
   void area_read(const MemoryAccess& access) override;
   void area_written(const MemoryAccess& access) override;
   Step table_step(Buffer& buffer, OpenTable& table, const Desc& desc) override;
-  Desc decode(const std::array<std::byte, 16>& bytes) const override;
+  Desc decode(const Bytes& bytes) const override;
   void forget(const Buffer& buffer) override;
 
-  void descriptor_read(std::uint16_t index, const std::array<std::byte, 16>& bytes);
+  void descriptor_read(std::uint16_t index, const Bytes& bytes);
   void read_lists();
   bool begin_list(const DescriptorCache::Entry& entry);
-  bool step(std::uint16_t index, const std::array<std::byte, 16>& bytes);
+  bool step(std::uint16_t index, const Bytes& bytes);
   void end_list(std::uint16_t id);
   void first_unavailable(std::uint64_t shown);
   void driver_event_seen(std::uint32_t event);
@@ -58,7 +54,9 @@ private:
   RingIndex next_used_;
   std::uint32_t outstanding_slots_ = 0;
   std::optional<Walk> walk_;
-  std::unordered_map<std::uint16_t, Owned> owned_;       // by descriptor
+  /// Descriptors that are the device's until its next used descriptor lies beyond them, as the
+  /// driver wrote them.
+  std::unordered_map<std::uint16_t, Bytes> owned_;
   std::unordered_map<std::uint16_t, packed::Used> used_; // written ahead of the one that is due
   std::optional<RingIndex> announced_; // by a notification, not yet compared with the ring
 };

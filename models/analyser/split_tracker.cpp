@@ -210,13 +210,6 @@ bool SplitTracker::step(Walk& walk, Buffer& buffer, std::uint16_t index, const s
 }
 
 QueueTracker::Step SplitTracker::table_step(Buffer& buffer, OpenTable& table, const Desc& d) {
-  if (buffer.elements >= queue_.size) {
-    violation(Rule::SPLIT_DRV_008, [&] {
-      return fmt::format("head {}: more than {} descriptors, {} of them in the indirect table",
-                         buffer.key, queue_.size, table.seen);
-    });
-    return Step::broken;
-  }
   if (d.flags & VIRTQ_DESC_F_INDIRECT) {
     violation(Rule::SPLIT_DRV_007, [&] {
       return fmt::format("head {}: entry {} of the indirect table at {:#x} has flags {:#x}",
@@ -225,14 +218,25 @@ QueueTracker::Step SplitTracker::table_step(Buffer& buffer, OpenTable& table, co
     return Step::broken;
   }
   append(buffer, d);
-  if (buffer.readable_len + buffer.writable_len > 1ull << 32 || table.seen > table.entries) {
+  const bool more = (d.flags & VIRTQ_DESC_F_NEXT) != 0;
+  if (buffer.readable_len + buffer.writable_len > 1ull << 32 ||
+      (more && table.seen == table.entries)) {
     violation(Rule::SPLIT_DRV_004, [&] {
-      return fmt::format("head {}: {} bytes, {} descriptors of a table of {}", buffer.key,
-                         buffer.readable_len + buffer.writable_len, table.seen, table.entries);
+      return fmt::format("head {}: {} bytes in {} descriptors of a table of {}{}", buffer.key,
+                         buffer.readable_len + buffer.writable_len, table.seen, table.entries,
+                         more ? ", and it goes on" : "");
     });
     return Step::broken;
   }
-  if (!(d.flags & VIRTQ_DESC_F_NEXT)) return Step::last;
+  if (!more) return Step::last;
+  if (buffer.elements == queue_.size) {
+    violation(Rule::SPLIT_DRV_008, [&] {
+      return fmt::format("head {}: the chain goes on after {} descriptors, {} of them in the "
+                         "indirect table",
+                         buffer.key, queue_.size, table.seen);
+    });
+    return Step::broken;
+  }
   if (d.next_or_id >= table.entries) {
     violation(Rule::SPLIT_LAY_001, [&] {
       return fmt::format("head {}: entry {} of an indirect table of {} has next {}", buffer.key,

@@ -85,6 +85,18 @@ struct MmioScript : Script<false> {
     w(0x70, 0);
     r(0x70, 0);
   }
+  /// Up to the DRIVER bit.
+  void meet() {
+    identify();
+    reset();
+    w(0x70, 1);
+    w(0x70, 3);
+  }
+  /// Both sides want VERSION_1 and nothing else.
+  void settle() {
+    offer({VIRTIO_F_VERSION_1});
+    accept({VIRTIO_F_VERSION_1});
+  }
   void offer(FeatureSet offered) {
     for (std::uint32_t word = 0; word < 2; ++word) {
       w(0x14, word);
@@ -102,10 +114,7 @@ struct MmioScript : Script<false> {
     r(0x70, 0x0b);
   }
   void negotiate(FeatureSet features = {}) {
-    identify();
-    reset();
-    w(0x70, 1);
-    w(0x70, 3);
+    meet();
     features.set(VIRTIO_F_VERSION_1);
     offer(features);
     accept(features);
