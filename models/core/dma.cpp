@@ -105,33 +105,33 @@ void DmaPort::answer(DmaTransaction& t, DmaStatus status) {
   release(t);
 }
 
-bool DmaAccess::next_piece() {
-  while (first_.len == 0) {
-    if (rest_.empty()) return false;
-    first_ = rest_.front();
-    rest_ = rest_.subspan(1);
+bool AccessPlan::next_piece() {
+  while (first.len == 0) {
+    if (rest.empty()) return false;
+    first = rest.front();
+    rest = rest.subspan(1);
   }
-  if (fits(first_.addr, first_.len)) return true;
-  status_ = DmaStatus::address_error;
-  return false;
+  return true;
 }
 
-bool DmaAccess::await_ready() {
-  if (scope().cancelled()) {
-    status_ = DmaStatus::cancelled;
-    return true;
-  }
-  while (next_piece()) {
-    std::byte* memory = port_.window(first_.addr, first_.len, write_);
+bool DmaAccess::copy_pieces() {
+  while (plan_.next_piece()) {
+    std::byte* memory = port_.window(plan_.first.addr, plan_.first.len, plan_.write);
     if (!memory) return false;
-    std::memcpy(write_ ? memory : host_, write_ ? host_ : memory, first_.len);
-    host_ += first_.len;
-    first_.len = 0;
+    std::memcpy(plan_.write ? memory : plan_.host, plan_.write ? plan_.host : memory,
+                plan_.first.len);
+    plan_.host += plan_.first.len;
+    plan_.first.len = 0;
   }
   return true;
 }
 
 bool DmaAccess::await_suspend(std::coroutine_handle<> self) {
+  pending_ = std::make_unique<PendingAccess>(scope_, port_, plan_);
+  return pending_->start(self);
+}
+
+bool PendingAccess::start(std::coroutine_handle<> self) {
   wake_.handle = self;
   issue_more();
   if (in_flight_ == 0) return false;
@@ -139,24 +139,28 @@ bool DmaAccess::await_suspend(std::coroutine_handle<> self) {
   return true;
 }
 
-void DmaAccess::issue_more() {
+void PendingAccess::issue_more() {
   issuing_ = true;
-  while (status_ == DmaStatus::ok && in_flight_ < DmaPort::max_parallel && next_piece()) {
-    const auto to_boundary =
-        DmaPort::max_transaction -
-        static_cast<std::uint32_t>(raw(first_.addr) % DmaPort::max_transaction);
-    const std::uint32_t len = std::min(first_.len, to_boundary);
+  while (status_ == DmaStatus::ok && in_flight_ < DmaPort::max_parallel && plan_.next_piece()) {
+    Piece& piece = plan_.first;
+    if (!fits(piece.addr, piece.len)) {
+      status_ = DmaStatus::address_error;
+      break;
+    }
+    const auto to_boundary = DmaPort::max_transaction -
+                             static_cast<std::uint32_t>(raw(piece.addr) % DmaPort::max_transaction);
+    const std::uint32_t len = std::min(piece.len, to_boundary);
     DmaTransaction& t = port_.allocate(len);
-    t.addr = first_.addr;
-    t.write = write_;
-    t.kind = kind_;
-    t.queue = queue_;
+    t.addr = piece.addr;
+    t.write = plan_.write;
+    t.kind = plan_.kind;
+    t.queue = plan_.queue;
     t.owner = this;
-    t.destination = write_ ? nullptr : host_;
-    if (write_) std::memcpy(t.buffer.data(), host_, len);
-    host_ += len;
-    first_.addr = first_.addr + len;
-    first_.len -= len;
+    t.destination = plan_.write ? nullptr : plan_.host;
+    if (plan_.write) std::memcpy(t.buffer.data(), plan_.host, len);
+    plan_.host += len;
+    piece.addr = piece.addr + len;
+    piece.len -= len;
     ++in_flight_;
     if (port_.enabled_)
       port_.issue(t);
@@ -166,7 +170,7 @@ void DmaAccess::issue_more() {
   issuing_ = false;
 }
 
-void DmaAccess::on_answer(DmaTransaction& t, DmaStatus status) {
+void PendingAccess::on_answer(DmaTransaction& t, DmaStatus status) {
   --in_flight_;
   if (scope().cancelled())
     status_ = DmaStatus::cancelled;
@@ -179,7 +183,7 @@ void DmaAccess::on_answer(DmaTransaction& t, DmaStatus status) {
   if (in_flight_ == 0) scope().executor().post(wake_);
 }
 
-void DmaAccess::on_orphan() {
+void PendingAccess::orphan_transactions() {
   if (in_flight_ == 0) return;
   for (DmaTransaction& t : port_.pool_)
     if (t.owner == this) {
@@ -187,17 +191,13 @@ void DmaAccess::on_orphan() {
       t.owner = nullptr;
     }
   in_flight_ = 0;
-  status_ = DmaStatus::cancelled;
-  scope().executor().post(wake_);
 }
 
-DmaAccess::~DmaAccess() {
+void PendingAccess::on_orphan() {
   if (in_flight_ == 0) return;
-  for (DmaTransaction& t : port_.pool_)
-    if (t.owner == this) {
-      t.state = DmaTransaction::State::orphaned;
-      t.owner = nullptr;
-    }
+  orphan_transactions();
+  status_ = DmaStatus::cancelled;
+  scope().executor().post(wake_);
 }
 
 bool HostMemoryPort::map(GuestAddr addr, bool, Window& window) {

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <deque>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -36,7 +37,7 @@ enum class AccessKind : std::uint8_t {
 const char* to_string(AccessKind kind);
 
 class DmaPort;
-class DmaAccess;
+class PendingAccess;
 
 /// One access on its way. It belongs to its port, in whose pool it returns.
 struct DmaTransaction {
@@ -48,7 +49,7 @@ struct DmaTransaction {
   AccessKind kind = AccessKind::data;
   std::uint16_t queue = 0;
   State state = State::free;
-  DmaAccess* owner = nullptr;       // null once orphaned
+  PendingAccess* owner = nullptr;   // null once orphaned
   std::byte* destination = nullptr; // where a read's bytes go when the answer comes
   std::vector<std::byte> buffer;    // `len` bytes
 };
@@ -102,7 +103,7 @@ protected:
   void invalidate(std::uint64_t base, std::uint64_t size);
 
 private:
-  friend class DmaAccess;
+  friend class PendingAccess;
   std::byte* find_window(GuestAddr addr, std::uint32_t len, bool write);
   DmaTransaction& allocate(std::uint32_t len);
   void release(DmaTransaction& transaction);
@@ -138,59 +139,93 @@ struct Piece {
   std::uint32_t len = 0;
 };
 
-/// An awaited read or write of guest memory, of one piece or of several; its result is a DmaStatus.
-/// Made by Dma.
-class DmaAccess : ScopeWait {
+/// What an access wants: pieces of guest memory, one after the other, to or from consecutive host
+/// bytes.
+struct AccessPlan {
+  std::byte* host = nullptr;
+  Piece first{};
+  std::span<const Piece> rest{};
+  std::uint16_t queue = 0;
+  AccessKind kind = AccessKind::data;
+  bool write = false;
+
+  /// Moves `first` on to the next piece that has bytes; false when there is none left.
+  bool next_piece();
+};
+
+/// The part of an access that exists only while its coroutine is suspended: transactions under way,
+/// and the way back.
+class PendingAccess final : ScopeWait {
 public:
-  bool await_ready();
-  bool await_suspend(std::coroutine_handle<> self);
-  DmaStatus await_resume() {
-    end_wait();
-    // A reset may have come after the answer and before this.
-    return scope().cancelled() ? DmaStatus::cancelled : status_;
-  }
+  PendingAccess(Scope& scope, DmaPort& port, const AccessPlan& plan)
+      : ScopeWait(scope), port_(port), plan_(plan) {}
+  ~PendingAccess() { orphan_transactions(); }
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+  static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
 
-  ~DmaAccess();
-
-protected:
-  friend class Dma;
-  friend class DmaPort;
-  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write,
-            Piece piece, std::byte* host)
-      : ScopeWait(scope), port_(port), host_(host), first_(piece), queue_(queue), kind_(kind),
-        write_(write) {}
-  /// Pieces [first, rest...]; `rest` must outlive the await.
-  DmaAccess(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, bool write,
-            Piece first, std::span<const Piece> rest, std::byte* host)
-      : DmaAccess(scope, port, queue, kind, write, first, host) {
-    rest_ = rest;
-  }
-
-  /// Host memory for an ordered access, or null where it must be a transaction (or nothing, after a
-  /// cancellation).
-  std::byte* direct(GuestAddr addr, std::uint32_t len, std::size_t alignment) {
-    if (scope().cancelled()) return nullptr;
-    std::byte* memory = port_.window(addr, len, write_);
-    return reinterpret_cast<std::uintptr_t>(memory) % alignment == 0 ? memory : nullptr;
-  }
+  /// Issues what may be under way at once. False when everything was answered already.
+  bool start(std::coroutine_handle<> self);
+  DmaStatus status() const { return status_; }
 
 private:
+  friend class DmaPort;
   void on_orphan() override;
   void on_answer(DmaTransaction& transaction, DmaStatus status);
   void issue_more();
-  bool next_piece();
+  void orphan_transactions();
 
   DmaPort& port_;
-  std::byte* host_;
-  Piece first_;
-  std::span<const Piece> rest_;
-  std::uint16_t queue_;
-  AccessKind kind_;
-  bool write_;
+  AccessPlan plan_;
   bool issuing_ = false;
   DmaStatus status_ = DmaStatus::ok;
   unsigned in_flight_ = 0;
   Wake wake_;
+};
+
+/// An awaited read or write of guest memory; its result is a DmaStatus. Made by Dma.
+class DmaAccess {
+public:
+  DmaAccess(Scope& scope, DmaPort& port, const AccessPlan& plan)
+      : scope_(scope), port_(port), plan_(plan) {}
+  DmaAccess(const DmaAccess&) = delete;
+  DmaAccess& operator=(const DmaAccess&) = delete;
+
+  bool await_ready() {
+    if (scope_.cancelled()) [[unlikely]] {
+      status_ = DmaStatus::cancelled;
+      return true;
+    }
+    if (!plan_.rest.empty()) return copy_pieces();
+    std::byte* memory = port_.window(plan_.first.addr, plan_.first.len, plan_.write);
+    if (!memory) return false;
+    std::memcpy(plan_.write ? memory : plan_.host, plan_.write ? plan_.host : memory,
+                plan_.first.len);
+    return true;
+  }
+  bool await_suspend(std::coroutine_handle<> self);
+  DmaStatus await_resume() const {
+    if (!pending_) return status_;
+    // A reset may have come after the answer and before this.
+    return scope_.cancelled() ? DmaStatus::cancelled : pending_->status();
+  }
+
+protected:
+  /// Host memory for an ordered access, or null where it must be a transaction (or nothing, after a
+  /// cancellation).
+  std::byte* direct(std::size_t alignment) {
+    if (scope_.cancelled()) return nullptr;
+    std::byte* memory = port_.window(plan_.first.addr, plan_.first.len, plan_.write);
+    return reinterpret_cast<std::uintptr_t>(memory) % alignment == 0 ? memory : nullptr;
+  }
+
+private:
+  bool copy_pieces();
+
+  Scope& scope_;
+  DmaPort& port_;
+  AccessPlan plan_;
+  DmaStatus status_ = DmaStatus::ok;
+  std::unique_ptr<PendingAccess> pending_;
 };
 
 /// A value read from guest memory.
@@ -221,20 +256,19 @@ template <std::unsigned_integral T> struct OrderedInt {
 template <OrderedCell Cell> class DmaLoad final : public DmaAccess {
 public:
   DmaLoad(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr)
-      : DmaAccess(scope, port, queue, kind, false, {addr, sizeof(Cell)},
-                  reinterpret_cast<std::byte*>(&cell_)),
-        addr_(addr) {}
+      : DmaAccess(
+            scope, port,
+            {reinterpret_cast<std::byte*>(&cell_), {addr, sizeof(Cell)}, {}, queue, kind, false}) {}
   bool await_ready() {
-    if (const std::byte* memory = direct(addr_, sizeof(Cell), Cell::alignment)) {
+    if (const std::byte* memory = direct(Cell::alignment)) {
       cell_.load(memory);
       return true;
     }
     return DmaAccess::await_ready();
   }
-  DmaValue<Cell> await_resume() { return {DmaAccess::await_resume(), cell_}; }
+  DmaValue<Cell> await_resume() const { return {DmaAccess::await_resume(), cell_}; }
 
 private:
-  GuestAddr addr_;
   Cell cell_;
 };
 
@@ -244,11 +278,12 @@ template <OrderedCell Cell> class DmaStore final : public DmaAccess {
 public:
   DmaStore(Scope& scope, DmaPort& port, std::uint16_t queue, AccessKind kind, GuestAddr addr,
            const Cell& cell)
-      : DmaAccess(scope, port, queue, kind, true, {addr, sizeof(Cell)},
-                  reinterpret_cast<std::byte*>(&cell_)),
-        addr_(addr), cell_(cell) {}
+      : DmaAccess(
+            scope, port,
+            {reinterpret_cast<std::byte*>(&cell_), {addr, sizeof(Cell)}, {}, queue, kind, true}),
+        cell_(cell) {}
   bool await_ready() {
-    if (std::byte* memory = direct(addr_, sizeof(Cell), Cell::alignment)) {
+    if (std::byte* memory = direct(Cell::alignment)) {
       cell_.store(memory);
       return true;
     }
@@ -256,7 +291,6 @@ public:
   }
 
 private:
-  GuestAddr addr_;
   Cell cell_;
 };
 
@@ -268,24 +302,20 @@ public:
       : port_(&port), scope_(&scope), queue_(queue) {}
 
   DmaAccess read(GuestAddr addr, void* to, std::uint32_t len, AccessKind kind) const {
-    return DmaAccess(*scope_, *port_, queue_, kind, false, {addr, len},
-                     static_cast<std::byte*>(to));
+    return access({addr, len}, {}, to, kind, false);
   }
   /// `from` must stay valid until the await returns.
   DmaAccess write(GuestAddr addr, const void* from, std::uint32_t len, AccessKind kind) const {
-    return DmaAccess(*scope_, *port_, queue_, kind, true, {addr, len},
-                     const_cast<std::byte*>(static_cast<const std::byte*>(from)));
+    return access({addr, len}, {}, from, kind, true);
   }
   /// Pieces are filled or read one after the other from consecutive host bytes. `rest` must outlive
   /// the await.
   DmaAccess gather(Piece first, std::span<const Piece> rest, void* to, AccessKind kind) const {
-    return DmaAccess(*scope_, *port_, queue_, kind, false, first, rest,
-                     static_cast<std::byte*>(to));
+    return access(first, rest, to, kind, false);
   }
   DmaAccess scatter(Piece first, std::span<const Piece> rest, const void* from,
                     AccessKind kind) const {
-    return DmaAccess(*scope_, *port_, queue_, kind, true, first, rest,
-                     const_cast<std::byte*>(static_cast<const std::byte*>(from)));
+    return access(first, rest, from, kind, true);
   }
   template <OrderedCell Cell> DmaLoad<Cell> load(GuestAddr addr, AccessKind kind) const {
     return DmaLoad<Cell>(*scope_, *port_, queue_, kind, addr);
@@ -299,6 +329,12 @@ public:
   DmaPort& port() const { return *port_; }
 
 private:
+  DmaAccess access(Piece first, std::span<const Piece> rest, const void* host, AccessKind kind,
+                   bool write) const {
+    auto* bytes = const_cast<std::byte*>(static_cast<const std::byte*>(host));
+    return DmaAccess(*scope_, *port_, {bytes, first, rest, queue_, kind, write});
+  }
+
   DmaPort* port_;
   Scope* scope_;
   std::uint16_t queue_;

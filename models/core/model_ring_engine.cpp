@@ -323,10 +323,10 @@ Task<> ModelRingEngine::fetch(Queue& q) {
         break;
       }
       if (!q.packed) {
-        split::Desc desc;
-        walked.status = co_await memory.read(split::desc(s.desc, at), &desc, sizeof desc,
-                                             AccessKind::descriptor);
-        d = fetched(desc);
+        const auto desc =
+            co_await memory.load<split::Desc>(split::desc(s.desc, at), AccessKind::descriptor);
+        walked.status = desc.status;
+        d = fetched(desc.value);
       } else if (count > 0) {
         const RingIndex i = advance(q.next_avail, count, s.size);
         const auto desc = co_await memory.load<packed::Desc>(packed::desc(s.desc, i.index),
@@ -485,9 +485,9 @@ Task<> ModelRingEngine::write_back(Queue& q) {
         split::UsedElem elem;
         elem.id = last.chain->head;
         elem.len = last.written;
-        status = co_await memory.write(
-            split::used_ring(s.device, q.next_used.index & static_cast<std::uint16_t>(s.size - 1)),
-            &elem, sizeof elem, AccessKind::used);
+        const GuestAddr to =
+            split::used_ring(s.device, q.next_used.index & static_cast<std::uint16_t>(s.size - 1));
+        status = co_await memory.store(to, elem, AccessKind::used);
         q.next_used.index = static_cast<std::uint16_t>(q.next_used.index + run);
         advanced += static_cast<std::uint32_t>(run);
       }

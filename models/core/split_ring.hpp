@@ -16,15 +16,24 @@ inline constexpr std::uint16_t VIRTQ_USED_F_NO_NOTIFY = 1;
 
 inline constexpr std::uint32_t max_queue_size = 32768;
 
-struct Desc {
+/// Descriptors and used elements are ordered by an index, not by a field of their own.
+template <class T> struct Plain {
+  static constexpr std::size_t alignment = 1;
+  void load(const std::byte* memory) { std::memcpy(static_cast<T*>(this), memory, sizeof(T)); }
+  void store(std::byte* memory) const {
+    std::memcpy(memory, static_cast<const T*>(this), sizeof(T));
+  }
+};
+
+struct Desc : Plain<Desc> {
   le64 addr;
   le32 len;
   le16 flags;
   le16 next;
 };
-static_assert(sizeof(Desc) == 16 && offsetof(Desc, flags) == 12);
+static_assert(sizeof(Desc) == 16);
 
-struct UsedElem {
+struct UsedElem : Plain<UsedElem> {
   le32 id;
   le32 len;
 };

@@ -19,8 +19,7 @@ void ScopeWait::begin_wait() {
   scope_->waits_ = this;
 }
 
-void ScopeWait::end_wait() {
-  if (!waiting_) return;
+void ScopeWait::unlink() {
   waiting_ = false;
   (prev_ ? prev_->next_ : scope_->waits_) = next_;
   if (next_) next_->prev_ = prev_;

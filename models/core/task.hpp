@@ -121,10 +121,13 @@ protected:
   ~ScopeWait() { end_wait(); }
   Scope& scope() const { return *scope_; }
   void begin_wait();
-  void end_wait();
+  void end_wait() {
+    if (waiting_) unlink();
+  }
 
 private:
   friend class Scope;
+  void unlink();
   /// The scope was cancelled. What need not wait for an answer (a delay) may end here.
   virtual void on_cancel() {}
   /// The answer will not be waited for any longer: let go of it and resume.

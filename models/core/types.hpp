@@ -59,6 +59,10 @@ public:
   constexpr LittleEndian() = default;
   constexpr LittleEndian(T value) { *this = value; }
   constexpr LittleEndian& operator=(T value) {
+    if (!std::is_constant_evaluated() && std::endian::native == std::endian::little) {
+      std::memcpy(bytes_.data(), &value, sizeof(T));
+      return *this;
+    }
     for (std::size_t i = 0; i < sizeof(T); ++i)
       bytes_[i] = static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i));
     return *this;

@@ -50,6 +50,14 @@ public:
     write(addr, std::as_bytes(std::span(&bytes, 1)));
   }
 
+  /// An object of the wire, as it is.
+  template <class T> void write_object(std::uint64_t addr, const T& object) {
+    if (std::byte* memory = host(addr, sizeof(T), true))
+      std::memcpy(memory, static_cast<const void*>(&object), sizeof(T));
+    else
+      write(addr, std::as_bytes(std::span(&object, 1)));
+  }
+
   /// Host memory behind naturally aligned guest memory, or null where the bus must be asked.
   std::byte* host(std::uint64_t addr, std::size_t length, bool write) const {
     for (const Window& w : windows_)

@@ -65,17 +65,18 @@ void Virtqueue::write_split(std::uint16_t slot, const Buffer& b, std::uint16_t f
   desc.len = b.len;
   desc.flags = static_cast<std::uint16_t>(flags | (b.device_writable ? VIRTQ_DESC_F_WRITE : 0));
   desc.next = next;
-  bus_.write(at_.desc + 16ull * slot, std::as_bytes(std::span(&desc, 1)));
+  bus_.write_object(at_.desc + 16ull * slot, desc);
 }
 
 void Virtqueue::write_packed(std::uint16_t slot, const Buffer& b, std::uint16_t id,
                              std::uint16_t flags, bool with_flags) {
-  packed::Desc desc;
-  desc.addr = b.addr;
-  desc.len = b.len;
-  desc.id = id;
+  struct {
+    le64 addr;
+    le32 len;
+    le16 id;
+  } const body{b.addr, b.len, id};
   const std::uint64_t at = at_.desc + 16ull * slot;
-  bus_.write(at, std::as_bytes(std::span(&desc, 1)).first(14));
+  bus_.write_object(at, body);
   if (with_flags) bus_.store<std::uint16_t>(at + 14, flags);
 }
 
@@ -90,14 +91,14 @@ Buffer Virtqueue::fill_table(std::uint16_t token, std::span<const Buffer> chain)
       desc.addr = chain[i].addr;
       desc.len = chain[i].len;
       desc.flags = write;
-      bus_.write(table + 16 * i, std::as_bytes(std::span(&desc, 1)));
+      bus_.write_object(table + 16 * i, desc);
     } else {
       split::Desc desc;
       desc.addr = chain[i].addr;
       desc.len = chain[i].len;
       desc.flags = static_cast<std::uint16_t>(write | (last ? 0 : VIRTQ_DESC_F_NEXT));
       desc.next = static_cast<std::uint16_t>(last ? 0 : i + 1);
-      bus_.write(table + 16 * i, std::as_bytes(std::span(&desc, 1)));
+      bus_.write_object(table + 16 * i, desc);
     }
   }
   return {table, static_cast<std::uint32_t>(16 * chain.size()), false};
