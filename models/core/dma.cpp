@@ -48,10 +48,19 @@ DmaPort::~DmaPort() {
 std::byte* DmaPort::find_window(GuestAddr addr, std::uint32_t len, bool write) {
   if (!enabled_ || !fits(addr, len)) return nullptr;
   const auto holds = [&](const Window& w) { return raw(addr) - w.base < w.size; };
+  // The part of a window behind `addr`, if the access does not cross its end.
+  const auto inside = [&](const Window& w) {
+    const std::uint64_t offset = raw(addr) - w.base;
+    if (offset >= w.size || len > w.size - offset) return static_cast<std::byte*>(nullptr);
+    latest_[write] = w;
+    return w.host + offset;
+  };
+  auto& windows = windows_[write];
+  if (const auto known = std::find_if(windows.begin(), windows.end(), holds);
+      known != windows.end())
+    return inside(*known);
   auto& refused = refused_[write];
-  // Known not to be reachable, or a window whose end the access crosses.
   if (std::any_of(refused.begin(), refused.end(), holds)) return nullptr;
-  if (std::any_of(windows_[write].begin(), windows_[write].end(), holds)) return nullptr;
   Window found;
   if (!map(addr, write, found)) return nullptr;
   if (!found.host) {
@@ -59,9 +68,8 @@ std::byte* DmaPort::find_window(GuestAddr addr, std::uint32_t len, bool write) {
     refused[next_refused_++ % refused.size()] = found;
     return nullptr;
   }
-  windows_[write].push_back(found);
-  const std::uint64_t offset = raw(addr) - found.base;
-  return offset < found.size && len <= found.size - offset ? found.host + offset : nullptr;
+  windows.push_back(found);
+  return inside(found);
 }
 
 void DmaPort::invalidate(std::uint64_t base, std::uint64_t size) {
@@ -69,6 +77,8 @@ void DmaPort::invalidate(std::uint64_t base, std::uint64_t size) {
   for (auto& windows : windows_)
     std::erase_if(windows,
                   [&](const Window& w) { return w.base <= last && base <= w.base + (w.size - 1); });
+  for (Window& latest : latest_)
+    latest = {};
   for (auto& refused : refused_)
     refused.fill({});
 }

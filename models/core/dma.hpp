@@ -64,10 +64,10 @@ public:
 
   /// Host memory behind [addr, addr + len), or null when that range is not reached by pointer.
   std::byte* window(GuestAddr addr, std::uint32_t len, bool write) {
-    for (const Window& w : windows_[write]) {
-      const std::uint64_t offset = raw(addr) - w.base;
-      if (offset < w.size && len <= w.size - offset) return w.host + offset;
-    }
+    const Window& w = latest_[write];
+    const std::uint64_t offset = raw(addr) - w.base;
+    if (offset < w.size && len <= w.size - offset) [[likely]]
+      return w.host + offset;
     return find_window(addr, len, write);
   }
 
@@ -108,8 +108,10 @@ private:
   DmaTransaction& allocate(std::uint32_t len);
   void release(DmaTransaction& transaction);
 
-  std::vector<Window> windows_[2];                  // by direction: [read, write]
-  std::array<std::array<Window, 16>, 2> refused_{}; // likewise
+  // By direction: [read, write].
+  Window latest_[2];               // the one used last
+  std::vector<Window> windows_[2]; // all
+  std::array<std::array<Window, 16>, 2> refused_{};
   std::size_t next_refused_ = 0;
   std::deque<DmaTransaction> pool_;
   std::vector<DmaTransaction*> free_;

@@ -11,8 +11,20 @@ Bus::Bus(sc_core::sc_module_name name) : sc_module(name), socket("socket") {
 }
 
 void Bus::invalidate(sc_dt::uint64 start, sc_dt::uint64 end) {
+  latest_ = {};
   std::erase_if(windows_,
                 [&](const Window& w) { return w.base <= end && start <= w.base + (w.size - 1); });
+}
+
+std::byte* Bus::find_host(std::uint64_t addr, std::size_t length, bool write) {
+  for (const Window& w : windows_) {
+    const std::uint64_t offset = addr - w.base;
+    if (offset >= w.size || length > w.size - offset || !(write ? w.writable : w.readable))
+      continue;
+    if (w.readable && w.writable) latest_ = w;
+    return w.host + offset;
+  }
+  return nullptr;
 }
 
 void Bus::access(std::uint64_t addr, std::byte* data, std::size_t length, bool write) {

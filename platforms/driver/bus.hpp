@@ -59,12 +59,11 @@ public:
   }
 
   /// Host memory behind naturally aligned guest memory, or null where the bus must be asked.
-  std::byte* host(std::uint64_t addr, std::size_t length, bool write) const {
-    for (const Window& w : windows_)
-      if (addr - w.base < w.size && length <= w.size - (addr - w.base) &&
-          (write ? w.writable : w.readable))
-        return w.host + (addr - w.base);
-    return nullptr;
+  std::byte* host(std::uint64_t addr, std::size_t length, bool write) {
+    const std::uint64_t offset = addr - latest_.base;
+    if (offset < latest_.size && length <= latest_.size - offset) [[likely]]
+      return latest_.host + offset; // readable and writable
+    return find_host(addr, length, write);
   }
 
   /// Lets simulated time pass, so that the device can work: until `event`, at most `time`.
@@ -86,6 +85,9 @@ private:
   void access(std::uint64_t addr, std::byte* data, std::size_t length, bool write);
   void invalidate(sc_dt::uint64 start, sc_dt::uint64 end);
 
+  std::byte* find_host(std::uint64_t addr, std::size_t length, bool write);
+
+  Window latest_; // the one used last, of those that are readable and writable
   std::vector<Window> windows_;
 };
 
