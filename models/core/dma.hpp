@@ -253,6 +253,14 @@ template <std::unsigned_integral T> struct OrderedInt {
   void store(std::byte* memory) const { store_release<T>(memory, value); }
 };
 
+/// A structure that is ordered by something else in memory: an index beside it.
+template <class T> struct Plain {
+  static constexpr std::size_t alignment = 1;
+  T value;
+  void load(const std::byte* memory) { std::memcpy(&value, memory, sizeof value); }
+  void store(std::byte* memory) const { std::memcpy(memory, &value, sizeof value); }
+};
+
 /// An awaited read of a cell with acquire order: all later reads of this device see what the driver
 /// wrote before it.
 template <OrderedCell Cell> class DmaLoad final : public DmaAccess {

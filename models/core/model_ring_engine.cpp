@@ -323,10 +323,10 @@ Task<> ModelRingEngine::fetch(Queue& q) {
         break;
       }
       if (!q.packed) {
-        const auto desc =
-            co_await memory.load<split::Desc>(split::desc(s.desc, at), AccessKind::descriptor);
+        const auto desc = co_await memory.load<Plain<split::Desc>>(split::desc(s.desc, at),
+                                                                   AccessKind::descriptor);
         walked.status = desc.status;
-        d = fetched(desc.value);
+        d = fetched(desc.value.value);
       } else if (count > 0) {
         const RingIndex i = advance(q.next_avail, count, s.size);
         const auto desc = co_await memory.load<packed::Desc>(packed::desc(s.desc, i.index),
@@ -482,9 +482,7 @@ Task<> ModelRingEngine::write_back(Queue& q) {
         q.next_used = advance(q.next_used, slots, s.size);
         advanced += slots;
       } else {
-        split::UsedElem elem;
-        elem.id = last.chain->head;
-        elem.len = last.written;
+        const Plain<split::UsedElem> elem{{last.chain->head, last.written}};
         const GuestAddr to =
             split::used_ring(s.device, q.next_used.index & static_cast<std::uint16_t>(s.size - 1));
         status = co_await memory.store(to, elem, AccessKind::used);

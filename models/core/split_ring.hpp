@@ -16,16 +16,7 @@ inline constexpr std::uint16_t VIRTQ_USED_F_NO_NOTIFY = 1;
 
 inline constexpr std::uint32_t max_queue_size = 32768;
 
-/// Descriptors and used elements are ordered by an index, not by a field of their own.
-template <class T> struct Plain {
-  static constexpr std::size_t alignment = 1;
-  void load(const std::byte* memory) { std::memcpy(static_cast<T*>(this), memory, sizeof(T)); }
-  void store(std::byte* memory) const {
-    std::memcpy(memory, static_cast<const T*>(this), sizeof(T));
-  }
-};
-
-struct Desc : Plain<Desc> {
+struct Desc {
   le64 addr;
   le32 len;
   le16 flags;
@@ -33,7 +24,7 @@ struct Desc : Plain<Desc> {
 };
 static_assert(sizeof(Desc) == 16);
 
-struct UsedElem : Plain<UsedElem> {
+struct UsedElem {
   le32 id;
   le32 len;
 };
