@@ -26,12 +26,18 @@ function(virtio_tlm_library name)
   add_library(${name} STATIC ${sources})
   string(REPLACE "virtio_tlm_" "" short ${name})
   add_library(virtio-tlm::${short} ALIAS ${name})
+  set_target_properties(${name} PROPERTIES EXPORT_NAME ${short})
+  target_compile_features(${name} PUBLIC cxx_std_20)
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${VIRTIO_INCLUDE_ROOT}>)
   virtio_tlm_target(${name})
 endfunction()
 
-# SystemC: found with pkg-config. The library carries the tag of C++17, so C++20 code must say so or fail to link.
-pkg_check_modules(SYSTEMC REQUIRED IMPORTED_TARGET systemc)
-add_library(virtio_systemc INTERFACE)
-target_link_libraries(virtio_systemc INTERFACE PkgConfig::SYSTEMC Threads::Threads)
-target_compile_definitions(virtio_systemc INTERFACE SC_CPLUSPLUS=201703L SC_INCLUDE_DYNAMIC_PROCESSES)
+# SystemC and libpcap come with pkg-config files; the names of their targets are those of virtio-tlm-config.cmake.
+pkg_check_modules(VIRTIO_TLM_SYSTEMC REQUIRED IMPORTED_TARGET systemc)
+pkg_check_modules(VIRTIO_TLM_PCAP REQUIRED IMPORTED_TARGET libpcap)
+
+# SystemC carries the tag of C++17, so C++20 code must say so or fail to link.
+add_library(virtio_tlm_systemc INTERFACE)
+set_target_properties(virtio_tlm_systemc PROPERTIES EXPORT_NAME systemc)
+target_link_libraries(virtio_tlm_systemc INTERFACE PkgConfig::VIRTIO_TLM_SYSTEMC Threads::Threads)
+target_compile_definitions(virtio_tlm_systemc INTERFACE SC_CPLUSPLUS=201703L SC_INCLUDE_DYNAMIC_PROCESSES)
