@@ -26,7 +26,8 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/virtio-tlm-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/virtio-tlm-config-version.cmake
         DESTINATION ${package_dir} COMPONENT dev)
 
-install(DIRECTORY tests/foreign DESTINATION ${dev_doc_dir}/examples COMPONENT dev)
+install(DIRECTORY tests/foreign DESTINATION ${dev_doc_dir}/examples COMPONENT dev
+        PATTERN check-installed EXCLUDE)
 install(FILES LICENSE DESTINATION ${dev_doc_dir} RENAME copyright COMPONENT dev)
 
 # --- program ---------------------------------------------------------------------------------------------------------

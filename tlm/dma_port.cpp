@@ -42,7 +42,7 @@ void TlmDmaPort::invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 en
 
 void TlmDmaPort::issue(DmaTransaction& transaction) {
   waiting_.push_back(&transaction);
-  if (idle_workers_ == 0 && workers_ < params_.outstanding) {
+  if (waiting_.size() > idle_workers_ && workers_ < params_.outstanding) {
     ++workers_;
     sc_core::sc_spawn([this] { worker(); }, sc_core::sc_gen_unique_name("worker"));
   }

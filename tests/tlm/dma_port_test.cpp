@@ -119,6 +119,24 @@ TEST(TlmDmaPort, KeepsAsManyOutstandingAsAllowedAndNoMore) {
   }
 }
 
+TEST(TlmDmaPort, OneWorkerWithoutWorkDoesNotKeepABurstFromMore) {
+  ExecutorModule executor("executor");
+  SlowTarget target("target");
+  TlmDmaPort port("port", {.outstanding = 4});
+  port.socket.bind(target.socket);
+  Scope scope(executor.executor(), "s");
+  Reading first;
+  scope.start([&] { return first.run(Dma(port, scope, 0), 0x40, 4); });
+  sc_core::sc_start(1000 * ns);
+  std::vector<Reading> burst(4);
+  for (auto& r : burst)
+    scope.start([&] { return r.run(Dma(port, scope, 0), 0x40, 4); });
+  sc_core::sc_start(1000 * ns);
+  EXPECT_EQ(target.most_under_way, 4);
+  for (const Reading& r : burst)
+    EXPECT_EQ(r.at, 1100 * ns);
+}
+
 TEST(TlmDmaPort, UntimedIgnoresTheAnnotatedDelayAndTimedWaitsIt) {
   ExecutorModule executor("executor");
   SlowTarget a("a"), b("b");
