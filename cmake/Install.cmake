@@ -27,7 +27,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/virtio-tlm-config.cmake
         DESTINATION ${package_dir} COMPONENT dev)
 
 install(DIRECTORY tests/foreign DESTINATION ${dev_doc_dir}/examples COMPONENT dev
-        PATTERN check-installed EXCLUDE)
+        PATTERN "check-*" EXCLUDE)
 install(FILES LICENSE DESTINATION ${dev_doc_dir} RENAME copyright COMPONENT dev)
 
 # --- program ---------------------------------------------------------------------------------------------------------

@@ -20,12 +20,12 @@
 
 namespace foreign {
 
-// Any device type on virtio-mmio: registers at `base`, DMA through the bus, one interrupt wire.
+// A device of any type on virtio-mmio: registers at `base`, DMA through the bus, an interrupt wire.
 struct MmioDevice {
   virtio::tlm2::TlmDmaPort dma;  // initiator socket: rings and buffers
   virtio::Device device;         // negotiation, rings, reset
   virtio::tlm2::VirtioMmio mmio; // target socket: registers
-  sc_core::sc_signal<bool> irq;
+  sc_core::sc_signal<bool> irq;  // to the interrupt controller
 
   MmioDevice(const std::string& name, std::unique_ptr<virtio::DeviceFunction> function,
              virtio::tlm2::ExecutorModule& executor, Bus& bus, std::uint64_t base,
