@@ -227,7 +227,7 @@ void DeviceState::check_recommended_features() {
       {VIRTIO_F_NOTIF_CONFIG_DATA, Rule::GEN_DRV_050}};
   for (const auto& [bit, rule] : recommended)
     if (offered_.has(bit) && !accepted_.has(bit))
-      report_.add(rule, {}, [&] { return fmt::format("feature {} was offered", bit); });
+      report_.add(rule, {}, [bit = bit] { return fmt::format("feature {} was offered", bit); });
 }
 
 // --- queues (2.6, 4.1.4.3, 4.2.2) ----------------------------------------------------------------
