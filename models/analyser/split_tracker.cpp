@@ -380,7 +380,7 @@ void SplitTracker::driver_wrote(const MemoryAccess& access) {
     const auto* before = reinterpret_cast<const std::byte*>(&owned.desc) + part.begin;
     const auto* now = access.data.data() + (at + part.begin - raw(access.addr));
     if (std::memcmp(before, now, part.end - part.begin) != 0)
-      violation(Rule::GEN_DRV_031, [&] {
+      violation(Rule::GEN_DRV_031, [index = index] {
         return fmt::format("descriptor {} of an exposed buffer was written", index);
       });
   }
