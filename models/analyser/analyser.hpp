@@ -37,6 +37,9 @@ public:
   /// `sink` gets the first violation of each rule on each queue; it may be empty.
   explicit Analyser(AnalyserParams params, Sink sink = {});
 
+  /// What the capabilities of a PCI function turned out to be.
+  void set_pci_layout(const PciLayout& layout) { pci_.set_layout(layout); }
+
   void on_register(const RegisterAccess& access);
   void on_device_memory(const MemoryAccess& access);
   void on_driver_memory(const MemoryAccess& access);

@@ -20,6 +20,7 @@ public:
   PciRegisters(const PciLayout& layout, DeviceState& state, Report& report)
       : layout_(layout), state_(state), report_(report) {}
 
+  void set_layout(const PciLayout& layout) { layout_ = layout; }
   void access(const RegisterAccess& access);
   /// False until the driver sets it, and while it has not been seen at all true.
   bool bus_master() const { return bus_master_.value_or(true); }

@@ -151,8 +151,10 @@ void exercise_disk(driver::Session& session, driver::Virtqueue& queue,
 
 TEST_P(ReferenceDriver, EveryByteArrives) {
   const Setting& s = GetParam();
-  Machine machine(
-      {.dmi = s.dmi, .timed_dma = true, .memory_latency = sc_core::sc_time(50, sc_core::SC_NS)});
+  Machine machine({.dmi = s.dmi,
+                   .timed_dma = true,
+                   .memory_latency = sc_core::sc_time(50, sc_core::SC_NS),
+                   .check_driver = !s.dmi});
   auto store = std::make_unique<blk::RamStore>(1 << 20);
   const auto disk = store->memory();
   Random fill(3);
@@ -173,13 +175,14 @@ TEST_P(ReferenceDriver, EveryByteArrives) {
   EXPECT_TRUE(ended);
   EXPECT_EQ(machine.error, "");
   EXPECT_EQ(device.last_error(), RingError::none) << to_string(device.last_error());
+  EXPECT_EQ(machine.violations, std::vector<std::string>{});
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ReferenceDriver, testing::ValuesIn(settings()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(ReferenceDriverProgram, TriesEveryDeviceOnBothTransports) {
-  Machine machine;
+  Machine machine({.check_driver = true});
   for (const bool pci : {false, true}) {
     machine.add(std::make_unique<entropy::Entropy>(entropy::EntropyParams{}, pci ? "pci" : "mmio"),
                 pci);
@@ -194,6 +197,7 @@ TEST(ReferenceDriverProgram, TriesEveryDeviceOnBothTransports) {
   for (const auto& t : trials)
     EXPECT_TRUE(t.ok) << t.place << ": " << t.text;
   EXPECT_EQ(trials[1].text, "8 sectors, read sector 0");
+  EXPECT_EQ(machine.violations, std::vector<std::string>{});
 }
 
 class ReferenceDriverQueue : public testing::TestWithParam<bool> {};
@@ -201,7 +205,7 @@ INSTANTIATE_TEST_SUITE_P(OnPci, ReferenceDriverQueue, testing::Bool());
 
 TEST_P(ReferenceDriverQueue, IsResetAloneAndUsedAgain) {
   const bool pci = GetParam();
-  Machine machine;
+  Machine machine({.check_driver = true});
   const FeatureSet features{VIRTIO_F_RING_RESET};
   machine.add(std::make_unique<entropy::Entropy>(entropy::EntropyParams{}, "rng"), pci, features);
   EXPECT_TRUE(machine.run([&] {
@@ -219,6 +223,7 @@ TEST_P(ReferenceDriverQueue, IsResetAloneAndUsedAgain) {
     }
   }));
   EXPECT_EQ(machine.error, "");
+  EXPECT_EQ(machine.violations, std::vector<std::string>{});
 }
 
 } // namespace

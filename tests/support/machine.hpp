@@ -4,6 +4,7 @@
 #pragma once
 
 #include <virtio/platforms/driver/session.hpp>
+#include <virtio/tlm/analyser_tap.hpp>
 #include <virtio/tlm/dma_port.hpp>
 #include <virtio/tlm/executor.hpp>
 #include <virtio/tlm/memory.hpp>
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace virtio::test {
 
@@ -23,6 +25,7 @@ struct MachineParams {
   bool dmi = true;        ///< memory grants DMI
   bool timed_dma = false; ///< devices wait for memory's latency
   sc_core::sc_time memory_latency = sc_core::SC_ZERO_TIME;
+  bool check_driver = false; ///< the protocol analyser sits in front of and behind every device
 };
 
 class Machine : public sc_core::sc_module {
@@ -56,6 +59,8 @@ public:
     std::unique_ptr<tlm2::VirtioMmio> mmio;
     std::unique_ptr<tlm2::VirtioPci> pci;
     std::unique_ptr<sc_core::sc_signal<bool>> irq;
+    std::unique_ptr<tlm2::MmioAnalyserTap> mmio_tap;
+    std::unique_ptr<tlm2::PciAnalyserTap> pci_tap;
   };
 
   Device& add(std::unique_ptr<DeviceFunction> function, bool on_pci,
@@ -71,14 +76,36 @@ public:
     if (on_pci) {
       slot.pci = std::make_unique<tlm2::VirtioPci>((name + "_pci").c_str(), tlm2::VirtioPciParams{},
                                                    *slot.device, *slot.port);
-      slot.port->socket.bind(bridge.upstream);
-      bridge.attach(++pci_devices_, *slot.pci);
+      ++pci_devices_;
+      if (params_.check_driver) {
+        auto& tap = slot.pci_tap;
+        tap = std::make_unique<tlm2::PciAnalyserTap>((name + "_tap").c_str(), tap_params(name));
+        slot.port->socket.bind(tap->dma.in);
+        tap->dma.out.bind(bridge.upstream);
+        tap->config.out.bind(slot.pci->config);
+        tap->memory.out.bind(slot.pci->memory);
+        bridge.attach(pci_devices_, tap->config.in, tap->memory.in);
+        bridge.attach_intx(pci_devices_, slot.pci->intx);
+      } else {
+        slot.port->socket.bind(bridge.upstream);
+        bridge.attach(pci_devices_, *slot.pci);
+      }
     } else {
       slot.mmio = std::make_unique<tlm2::VirtioMmio>((name + "_mmio").c_str(), *slot.device);
       slot.irq = std::make_unique<sc_core::sc_signal<bool>>((name + "_irq").c_str());
       slot.mmio->irq.bind(*slot.irq);
-      slot.port->socket.bind(router.initiators);
-      router.map({mmio_base + 0x1000 * mmio_devices_++, 0x1000}, slot.mmio->socket, name);
+      const tlm2::AddressRange range{mmio_base + 0x1000 * mmio_devices_++, 0x1000};
+      if (params_.check_driver) {
+        auto& tap = slot.mmio_tap;
+        tap = std::make_unique<tlm2::MmioAnalyserTap>((name + "_tap").c_str(), tap_params(name));
+        slot.port->socket.bind(tap->dma.in);
+        tap->dma.out.bind(router.initiators);
+        tap->registers.out.bind(slot.mmio->socket);
+        router.map(range, tap->registers.in, name);
+      } else {
+        slot.port->socket.bind(router.initiators);
+        router.map(range, slot.mmio->socket, name);
+      }
     }
     return *slot.device;
   }
@@ -110,8 +137,14 @@ public:
     return finished_;
   }
   std::string error;
+  /// What the protocol analyser told, with check_driver.
+  std::vector<std::string> violations;
 
 private:
+  tlm2::AnalyserTapParams tap_params(const std::string& name) {
+    return {.device = name,
+            .sink = [this](const analyser::Violation& v) { violations.push_back(to_string(v)); }};
+  }
   MachineParams params_;
 
 public:
