@@ -10,7 +10,6 @@ namespace virtio::analyser {
 
 using split::VIRTQ_DESC_F_INDIRECT;
 using split::VIRTQ_DESC_F_NEXT;
-using split::VIRTQ_DESC_F_WRITE;
 
 SplitTracker::SplitTracker(const LiveQueue& queue, std::size_t max_pieces, Report& report)
     : QueueTracker(queue,
