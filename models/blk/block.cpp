@@ -214,7 +214,8 @@ Task<> Block::handle(Chain& chain) {
   if (status != DmaStatus::ok)
     host().fail(chain, RingError::data_unwritable);
   else
-    host().complete(chain, used_len(in_reachable ? written + 1 : written));
+    host().complete(chain, used_len(in_reachable ? written + 1 : written),
+                    {.full = in_reachable && answer == VIRTIO_BLK_S_OK});
 }
 
 } // namespace virtio::blk

@@ -126,7 +126,7 @@ void Net::finish_transmits() {
     transmits_.pop(); // its slot is not used again before its chain is returned
     send(slot.bytes);
     if (dma.scope().cancelled()) break;
-    host().complete(*chain, 0);
+    host().complete(*chain, 0, {.full = true}); // read as far as it will ever be
   }
   sending_ = false;
 }

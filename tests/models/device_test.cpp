@@ -286,6 +286,33 @@ TEST(QueueReset, BetweenAnAnswerAndWhatFollowsItStopsEverything) {
   }
 }
 
+TEST(DeviceReset, ADeviceMayBeDestroyedAtEveryStepOfARequest) {
+  const std::vector<std::byte> data(5000, std::byte{0x55});
+  for (int step = 0; step < 9; ++step)
+    for (const bool resetting : {false, true}) {
+      ManualDevice t;
+      t.function->handle = [&](Chain& chain) { return fill(t.function->device(), chain, data); };
+      t.port.immediate = true;
+      t.bring_up();
+      t.port.immediate = false;
+      t.driver.set_desc(0, 0x30'0000, 5000, VIRTQ_DESC_F_WRITE);
+      t.driver.make_available(0);
+      t.kick();
+      for (int n = 0; n < step && !t.port.waiting.empty(); ++n) {
+        t.port.answer_front();
+        if (n + 1 < step) t.executor.run(); // the last answer finds its task still suspended
+      }
+      if (resetting) t.device->write_status(0);
+      t.device.reset();
+      const std::size_t missing = t.port.waiting.size();
+      while (!t.port.waiting.empty())
+        t.port.answer_front();
+      t.executor.run();
+      EXPECT_EQ(t.port.late_answers(), missing) << step;
+      EXPECT_EQ(t.port.outstanding(), 0u) << step;
+    }
+}
+
 TEST(DeviceReset, GivesUpOnMemoryThatNeverAnswers) {
   ManualDevice t;
   t.bring_up();
