@@ -34,8 +34,9 @@ struct PlatformConfig {
   std::filesystem::path firmware = "/usr/lib/u-boot/qemu-riscv64/u-boot.bin";
   ByteSize ram{256ull << 20};
   ByteSize reserved_memory{
-      16ull << 20};        // at the top of RAM, kept from the firmware for our own driver
-  bool own_driver = false; // after the script: stop the CPU and run our own driver
+      16ull << 20};          // at the top of RAM, kept from the firmware for our own driver
+  bool own_driver = false;   // after the script: stop the CPU and run our own driver
+  bool check_driver = false; // watch every device with the protocol analyser
   CpuConfig cpu;
 };
 

@@ -83,6 +83,10 @@ const Table<PlatformConfig>& table(const PlatformConfig&) {
            parameter("own_driver", &P::own_driver, {},
                      {assumed, "After the script, stop the CPU and let our own driver use the "
                                "entropy and console devices."}),
+           parameter("check_driver", &P::check_driver, {},
+                     {assumed, "Watch every device with the protocol analyser and report what "
+                               "its driver does against the specification. Devices then reach "
+                               "memory by transactions, not by pointers."}),
        }});
   return rows;
 }

@@ -6,6 +6,7 @@
 #include <virtio/platforms/config/config.hpp>
 #include <virtio/platforms/riscv_virt/plic.hpp>
 #include <virtio/platforms/riscv_virt/workspace.hpp>
+#include <virtio/tlm/analyser_tap.hpp>
 #include <virtio/tlm/dma_port.hpp>
 #include <virtio/tlm/mmio/virtio_mmio.hpp>
 #include <virtio/tlm/pci/host_bridge.hpp>
@@ -42,6 +43,8 @@ public:
   const DeviceConfig& config() const { return config_; }
   const Device& device() const { return device_; }
   const EventCounter& events() const { return events_; }
+  /// What watches its driver; null when the configuration does not ask for it.
+  const analyser::Analyser* analyser() const;
 
 private:
   const DeviceConfig& config_;
@@ -50,6 +53,8 @@ private:
   Device device_;
   std::unique_ptr<tlm2::VirtioMmio> mmio_;
   std::unique_ptr<tlm2::VirtioPci> pci_;
+  std::unique_ptr<tlm2::MmioAnalyserTap> mmio_tap_;
+  std::unique_ptr<tlm2::PciAnalyserTap> pci_tap_;
   sc_core::sc_signal<bool> irq_{"irq"};
 };
 

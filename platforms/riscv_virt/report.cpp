@@ -1,5 +1,6 @@
 #include <virtio/platforms/riscv_virt/functions.hpp>
 #include <virtio/platforms/riscv_virt/report.hpp>
+#include <virtio/tlm/executor.hpp>
 
 #include <fmt/format.h>
 
@@ -29,6 +30,19 @@ Json describe_events(const EventCounter& events) {
   return counts;
 }
 
+Json describe_violations(const analyser::Analyser& analyser) {
+  Json list = Json::array();
+  for (const auto& [first, count] : analyser.violations()) {
+    Json entry{{"id", first.id},
+               {"count", count},
+               {"first_seconds", seconds_text(tlm2::to_sc_time(first.time))},
+               {"evidence", first.evidence}};
+    if (first.queue) entry["queue"] = *first.queue;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 Json describe_device(const Attachment& attachment) {
   const auto& config = attachment.config();
   const auto& device = attachment.device();
@@ -40,6 +54,7 @@ Json describe_device(const Attachment& attachment) {
               {"statistics", statistics(device.function())},
               {"events", describe_events(attachment.events())}};
   if (device.last_error() != RingError::none) result["error"] = to_string(device.last_error());
+  if (attachment.analyser()) result["violations"] = describe_violations(*attachment.analyser());
   return result;
 }
 
@@ -91,6 +106,11 @@ std::string summary_text(const Json& summary) {
                           device["slot"].dump(), counts_text(device["statistics"]));
     if (device.contains("error"))
       result += fmt::format("{:<12} stopped: {}\n", "", device["error"].get<std::string>());
+    for (const auto& violation : device.value("violations", Json::array()))
+      result += fmt::format("{:<12} violated: {} {} times, first at {} s: {}\n", "",
+                            violation["id"].get<std::string>(), violation["count"].dump(),
+                            violation["first_seconds"].get<std::string>(),
+                            violation["evidence"].get<std::string>());
   }
   if (summary.contains("own_driver")) result += "our own driver:\n";
   for (const auto& trial : summary.value("own_driver", Json::array()))

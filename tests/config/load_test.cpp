@@ -15,6 +15,7 @@ TEST_F(Load, APlatformWithoutFurtherKeysHasTheDefaultsOfTheStructs) {
   EXPECT_EQ(config.platform.ram, PlatformConfig{}.ram);
   EXPECT_EQ(config.platform.cpu.quantum, CpuConfig{}.quantum);
   EXPECT_FALSE(config.platform.own_driver);
+  EXPECT_FALSE(config.platform.check_driver);
   EXPECT_TRUE(config.devices.empty());
 }
 
@@ -26,6 +27,7 @@ watchdog = "300 ms"
 ram = "64 MiB"
 reserved_memory = "2 MiB"
 own_driver = true
+check_driver = true
 [platform.cpu]
 instructions_per_second = 139_000_000
 quantum = 1000
@@ -39,6 +41,7 @@ timebase = "139 MHz"
   EXPECT_EQ(p.ram.bytes, 64u << 20);
   EXPECT_EQ(p.reserved_memory.bytes, 2u << 20);
   EXPECT_TRUE(p.own_driver);
+  EXPECT_TRUE(p.check_driver);
   EXPECT_EQ(p.cpu.instructions_per_second, 139'000'000u);
   EXPECT_EQ(p.cpu.quantum, 1000u);
   EXPECT_EQ(p.cpu.timebase.hertz, 139'000'000u);

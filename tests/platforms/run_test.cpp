@@ -88,6 +88,34 @@ TEST_F(RunTest, EveryDeviceOnBothTransportsWorksForFirmwareAndForOurDriver) {
   EXPECT_TRUE(std::filesystem::exists(out / "net-pci.pcap"));
 }
 
+// U-Boot 2023.01 sets ACKNOWLEDGE when it finds a device, resets it when it drives it, and then
+// sets DRIVER alone (virtio 1.4, 3.1.1, steps 1 to 3). Nothing else of it is wrong, nor of our
+// driver.
+TEST_F(RunTest, TheDriverCheckerFindsWhatUBootDoesWrongAndNothingElse) {
+  make_disk();
+  for (const std::string transport : {"mmio", "pci"}) {
+    const auto result = run("own_driver = true\ncheck_driver = true\n" + disk_platform(""),
+                            "--set device.blk0.transport=" + transport);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const auto violations = summary()["devices"][0]["violations"];
+    ASSERT_EQ(violations.size(), 2u) << violations;
+    EXPECT_EQ(violations[0]["id"], "GEN-DRV-017");
+    EXPECT_EQ(violations[1]["id"], "GEN-DRV-018");
+    EXPECT_EQ(violations[0]["count"], 1);
+    EXPECT_EQ(violations[1]["count"], 1);
+    expect_contains(result.err, "blk0: GEN-DRV-018");
+    expect_contains(result.out, "violated: GEN-DRV-018 1 times");
+  }
+}
+
+TEST_F(RunTest, WithoutTheDriverCheckerNothingIsSaidOfViolations) {
+  EXPECT_EQ(
+      run("[[device]]\nname = \"rng\"\ntype = \"entropy\"\ntransport = \"mmio\"\n" + prompt_steps)
+          .exit_code,
+      0);
+  EXPECT_FALSE(summary()["devices"][0].contains("violations"));
+}
+
 TEST_F(RunTest, WhatFirmwareWritesStaysInTheCopy) {
   const auto disk = make_disk();
   const auto result = run(disk_platform(""));
