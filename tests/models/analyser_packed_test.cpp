@@ -311,15 +311,31 @@ TEST(AnalyserPacked, AGroupWhoseFirstDescriptorIsMarkedLastIsSilent) {
   EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
 }
 
+TEST(AnalyserPacked, ABeatSampledBeforeTheFirstDescriptorProvesNothing) {
+  Plain t;
+  t.packed.put(0, data_at, 8, 0, available | packed::VIRTQ_DESC_F_NEXT);
+  std::vector<std::uint8_t> block(32); // the second half was sampled early
+  std::memcpy(block.data(), &t.memory[desc_at], 16);
+  t.script.device_access(false, desc_at, block);
+  t.packed.put(1, data_at, 8, 7, available);
+  t.device_reads(1);
+  t.device_uses(0, 7);
+  EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
+  EXPECT_EQ(t.analyser.total(), 0u);
+}
+
 TEST(AnalyserPacked, WhatWasReadBeyondTheFirstUnavailableDescriptorIsDropped) {
   Plain t;
-  t.packed.put(1, data_at, 8, 7, available); // the driver is at work on 0
+  t.packed.put(1, data_at, 8, 7, available | indirect); // the driver is at work on it
   std::vector<std::uint8_t> block(32);
   std::memcpy(block.data(), &t.memory[desc_at], 32);
   t.script.device_access(false, desc_at, block);
+  t.packed.put(1, data_at, 8, 7, available);
   t.packed.put(0, data_at, 8, 3, available | packed::VIRTQ_DESC_F_NEXT);
   t.device_reads(0);
-  t.device_uses(0, 7); // descriptor 1 was not read again: the list is not known
+  EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
+  t.device_reads(1);
+  t.device_uses(0, 7);
   EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
 }
 

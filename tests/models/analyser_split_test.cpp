@@ -448,5 +448,28 @@ TEST(AnalyserSplit, WhatWasReadBeforeTheIndexProvedItIsNotHeldAgainstTheDriver) 
   EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
 }
 
+TEST(AnalyserSplit, AnEntryMayBeOverwrittenOnceSoManyBuffersWereUsed) {
+  Plain t;
+  t.hold = true;
+  for (std::uint16_t head = 0; head < 8; ++head)
+    t.offer(head);
+  t.kick();
+  t.function->device().complete(*t.held[7], 64);       // 0 is exposed still, its entry is free
+  t.script.device_access(false, avail_at + 4, {7, 0}); // the driver wrote the next head there
+  EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
+}
+
+TEST(AnalyserSplit, AnInterruptMayBeLookedAtTwice) {
+  Plain t;
+  t.offer(0);
+  t.kick();
+  t.script.r(0x60, 1);
+  t.script.r(0x60, 1);
+  EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
+  t.script.w(0x64, 1);
+  t.script.r(0x60, 1); // once more, and nothing was used meanwhile
+  EXPECT_EQ(ids(t.analyser), std::vector<std::string>{"MMIO-DEV-004"});
+}
+
 } // namespace
 } // namespace virtio::test
