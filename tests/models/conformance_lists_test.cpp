@@ -1,5 +1,7 @@
-// Keeps the conformance lists of the device types honest: every normative id is in exactly one of
-// them, and every test that one names exists.
+// Keeps the conformance lists honest, those of the device types and those of tests/conformance:
+// every normative id is in exactly one of them, and every test and every rule of the checker that
+// one names exists. So it is with the table of hostile guests and with the mutations of the nightly
+// script.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace virtio {
@@ -46,20 +49,34 @@ struct Row {
   std::string shown_by;
 };
 
+/// The cells of every row of the tables in a file, headings left out.
+std::vector<std::vector<std::string>> table(const std::filesystem::path& path,
+                                            std::size_t columns) {
+  std::vector<std::vector<std::string>> found;
+  bool heading = true;
+  for (const std::string& line : split(read(path), '\n')) {
+    if (!line.starts_with("|")) heading = true;
+    if (!line.starts_with("|") || line.starts_with("| --- |")) continue;
+    if (std::exchange(heading, false)) continue;
+    auto cells = split(line, '|'); // an empty one at either end
+    EXPECT_EQ(cells.size(), columns + 2) << path << ": " << line;
+    if (cells.size() == columns + 2)
+      found.emplace_back(std::next(cells.begin()), std::prev(cells.end()));
+  }
+  return found;
+}
+
 std::vector<Row> rows() {
-  std::vector<Row> all;
+  std::vector<std::filesystem::path> lists;
   for (const auto& folder : std::filesystem::directory_iterator(root / "models"))
-    for (const char* side : {"device-conformance.md", "driver-conformance.md"}) {
-      if (!exists(folder.path() / side)) continue;
-      const std::string list = folder.path().filename().string() + "/" + side;
-      for (const std::string& line : split(read(folder.path() / side), '\n')) {
-        if (!line.starts_with("|") || line.starts_with("| id |") || line.starts_with("| --- |"))
-          continue;
-        const auto cells = split(line, '|'); // an empty one at either end
-        EXPECT_EQ(cells.size(), 5u) << list << ": " << line;
-        if (cells.size() == 5) all.push_back({list, cells[1], cells[2], cells[3]});
-      }
-    }
+    for (const char* side : {"device-conformance.md", "driver-conformance.md"})
+      if (exists(folder.path() / side)) lists.push_back(folder.path() / side);
+  for (const char* list : {"general.md", "split.md", "packed.md", "mmio.md", "pci.md"})
+    lists.push_back(root / "tests/conformance" / list);
+  std::vector<Row> all;
+  for (const auto& list : lists)
+    for (const auto& cells : table(list, 3))
+      all.push_back({list.lexically_relative(root).string(), cells[0], cells[1], cells[2]});
   return all;
 }
 
@@ -98,7 +115,7 @@ TEST(ConformanceLists, EveryIdIsInExactlyOneList) {
     EXPECT_EQ(seen[id], 1) << id;
     seen.erase(id);
   }
-  EXPECT_EQ(count, 307u);
+  EXPECT_EQ(count, 638u);
   for (const auto& [id, times] : seen)
     ADD_FAILURE() << id << " is in no specification";
 }
@@ -106,9 +123,11 @@ TEST(ConformanceLists, EveryIdIsInExactlyOneList) {
 TEST(ConformanceLists, EveryRowSaysWhatItIsAboutAndHowItIsShown) {
   for (const Row& row : rows()) {
     EXPECT_FALSE(row.statement.empty()) << row.list << " " << row.id;
-    const bool excused = row.shown_by.starts_with("later: ") || row.shown_by.starts_with("none: ");
+    const auto begins = [&](const char* with) { return row.shown_by.starts_with(with); };
+    const bool excused = begins("later: ") || begins("none: ") || begins("checker: ");
     EXPECT_TRUE(excused || !tests_named(row.shown_by).empty())
-        << row.list << " " << row.id << ": name a test, or begin with \"later: \" or \"none: \"";
+        << row.list << " " << row.id
+        << ": name a test, or begin with \"later: \", \"none: \" or \"checker: \"";
   }
 }
 
@@ -117,6 +136,16 @@ TEST(ConformanceLists, EveryTestNamedExists) {
   for (const Row& row : rows())
     for (const std::string& name : tests_named(row.shown_by))
       EXPECT_TRUE(existing.contains(name)) << row.list << " " << row.id << " names " << name;
+}
+
+// That each rule catches whom it is meant for is shown by the checker's own tests.
+TEST(ConformanceLists, EveryRuleOfTheCheckerNamedExists) {
+  const std::string rules = read(root / "models/analyser/rules.def");
+  for (const Row& row : rows()) {
+    if (!row.shown_by.starts_with("checker: ")) continue;
+    EXPECT_EQ(row.shown_by, "checker: " + row.id) << row.list;
+    EXPECT_NE(rules.find('"' + row.id + '"'), rules.npos) << row.list << " " << row.id;
+  }
 }
 
 } // namespace

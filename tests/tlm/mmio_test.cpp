@@ -1,120 +1,15 @@
 // virtio-mmio (virtio 1.4, 4.2) through its TLM sockets: registers, interrupt line, resets with DMA
 // in flight.
-#include "support/test_device.hpp"
-
-#include <virtio/tlm/dma_port.hpp>
-#include <virtio/tlm/executor.hpp>
-#include <virtio/tlm/memory.hpp>
-#include <virtio/tlm/mmio/virtio_mmio.hpp>
+#include "tlm/mmio_bench.hpp"
 
 #include <gtest/gtest.h>
 
 namespace virtio::tlm2 {
 namespace {
 
+using Bench = test::MmioBench;
+
 const sc_core::sc_time ns(1, sc_core::SC_NS);
-
-/// A CPU whose program is a lambda, on registers and memory of its own sockets.
-struct Program : sc_core::sc_module {
-  tlm_utils::simple_initiator_socket<Program> socket;
-  std::function<void()> body;
-  bool finished = false;
-
-  explicit Program(sc_core::sc_module_name name) : sc_module(name), socket("socket") {
-    SC_HAS_PROCESS(Program);
-    SC_THREAD(run);
-  }
-  void run() {
-    if (body) body();
-    finished = true;
-  }
-  tlm::tlm_response_status access(bool write, std::uint64_t at, void* data, unsigned length) {
-    tlm::tlm_generic_payload p;
-    p.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
-    p.set_address(at);
-    p.set_data_ptr(static_cast<unsigned char*>(data));
-    p.set_data_length(length);
-    p.set_streaming_width(length);
-    sc_core::sc_time delay;
-    socket->b_transport(p, delay);
-    return p.get_response_status();
-  }
-  std::uint32_t get(std::uint64_t at) {
-    le32 v;
-    EXPECT_EQ(access(false, at, &v, 4), tlm::TLM_OK_RESPONSE);
-    return v;
-  }
-  void put(std::uint64_t at, std::uint32_t value) {
-    le32 v = value;
-    EXPECT_EQ(access(true, at, &v, 4), tlm::TLM_OK_RESPONSE);
-  }
-};
-
-struct Bench {
-  explicit Bench(bool dmi = true, VirtioMmioParams params = {},
-                 sc_core::sc_time latency = sc_core::SC_ZERO_TIME)
-      : memory("memory",
-               {.size = 0x40'0000, .dmi = dmi, .read_latency = latency, .write_latency = latency}),
-        port("port", {.timed = true}) {
-    port.socket.bind(memory.socket);
-    auto f = std::make_unique<test::TestFunction>();
-    function = f.get();
-    device = std::make_unique<Device>(DeviceParams{.name = "dut"}, executor.executor(), port,
-                                      std::move(f), &sink);
-    mmio = std::make_unique<VirtioMmio>("mmio", *device, std::move(params));
-    mmio->irq.bind(irq);
-    cpu.socket.bind(mmio->socket);
-    ring = std::make_unique<test::SplitRingDriver>(std::span(memory.data(), memory.size()), 8);
-  }
-  void run(std::function<void()> body, sc_core::sc_time limit = {1, sc_core::SC_MS}) {
-    cpu.body = std::move(body);
-    sc_core::sc_start(limit);
-    EXPECT_TRUE(cpu.finished) << "the program did not come to its end";
-  }
-  void negotiate(std::uint32_t features_low = 0, std::uint32_t features_high = 1) {
-    cpu.put(0x70, 1);
-    cpu.put(0x70, 3);
-    cpu.put(0x24, 0);
-    cpu.put(0x20, features_low);
-    cpu.put(0x24, 1);
-    cpu.put(0x20, features_high);
-    cpu.put(0x70, 0x0b);
-    EXPECT_EQ(cpu.get(0x70), 0x0bu);
-  }
-  void set_up_queue(std::uint32_t queue = 0) {
-    cpu.put(0x30, queue);
-    cpu.put(0x38, 8);
-    cpu.put(0x80, test::SplitRingDriver::desc_at);
-    cpu.put(0x84, 0);
-    cpu.put(0x90, test::SplitRingDriver::avail_at);
-    cpu.put(0x94, 0);
-    cpu.put(0xa0, test::SplitRingDriver::used_at);
-    cpu.put(0xa4, 0);
-    cpu.put(0x44, 1);
-  }
-  void bring_up(std::uint32_t features_high = 1) {
-    negotiate(0, features_high);
-    set_up_queue();
-    cpu.put(0x70, 0x0f);
-  }
-  void offer(std::uint16_t head) {
-    ring->set_desc(head, 0x30'0000, 64, split::VIRTQ_DESC_F_WRITE);
-    ring->make_available(head);
-    ring->publish();
-    cpu.put(0x50, 0);
-  }
-
-  ExecutorModule executor{"executor"};
-  Memory memory;
-  TlmDmaPort port;
-  Program cpu{"cpu"};
-  sc_core::sc_signal<bool> irq{"irq"};
-  test::RecordingSink sink;
-  test::TestFunction* function = nullptr;
-  std::unique_ptr<Device> device;
-  std::unique_ptr<VirtioMmio> mmio;
-  std::unique_ptr<test::SplitRingDriver> ring;
-};
 
 TEST(VirtioMmio, IdentifiesItself) {
   Bench b;
