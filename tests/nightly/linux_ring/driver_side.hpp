@@ -50,7 +50,10 @@ public:
     if (asleep_) return;
     // Woken: some drivers go on with callbacks off, some leave them on.
     if (std::exchange(woken_, false) && random_.below(2) == 0) lx_disable_callbacks(queue_);
-    if (collect(random_.below(4) == 0 ? 1 : max_in_flight)) return;
+    const std::uint64_t before = collected_;
+    const bool more_used = collect(random_.below(4) == 0 ? 1 : max_in_flight);
+    if (collected_ != before) polling_ = random_.below(2) == 0;
+    if (more_used || (polling_ && waiting())) return;
     const bool more = submit(1 + random_.below(random_.below(4) == 0 ? max_in_flight : 8));
     if (!unannounced_ && more) return;
     // A batch may wait for the next one, but nobody sleeps on it.
@@ -188,6 +191,7 @@ private:
   std::uint64_t submitted_ = 0;
   std::uint64_t collected_ = 0;
   bool unannounced_ = false; // buffers were added and the device was not told
+  bool polling_ = false;     // looks for used buffers until there is one, and does nothing else
   bool asleep_ = false;
   bool woken_ = false;
   std::string trouble_;
