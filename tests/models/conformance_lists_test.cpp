@@ -148,5 +148,29 @@ TEST(ConformanceLists, EveryRuleOfTheCheckerNamedExists) {
   }
 }
 
+// That each makes its test fail is shown by tests/nightly/mutations/run.
+TEST(ConformanceLists, EveryMutationBreaksAStatementWhoseRowNamesItsTest) {
+  std::map<std::string, std::string> shown_by;
+  for (const Row& row : rows())
+    shown_by[row.id] = row.shown_by;
+  std::set<std::string> names, ids;
+  std::string name, id;
+  for (const std::string& line : split(read(root / "tests/nightly/mutations/list.txt"), '\n')) {
+    const std::string value = line.substr(std::min(line.size(), line.find(' ') + 1));
+    if (line.starts_with("name: ")) {
+      name = value;
+      EXPECT_TRUE(names.insert(name).second) << name << " comes twice";
+    } else if (line.starts_with("id: ")) {
+      id = value;
+      ids.insert(id);
+      EXPECT_NE(id.find("-DEV-"), id.npos) << name;
+    } else if (line.starts_with("test: ")) {
+      EXPECT_NE(shown_by[id].find('`' + value + '`'), std::string::npos)
+          << name << ": the row of " << id << " does not name " << value;
+    }
+  }
+  EXPECT_GE(ids.size(), 60u);
+}
+
 } // namespace
 } // namespace virtio

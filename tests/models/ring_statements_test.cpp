@@ -30,6 +30,18 @@ template <class Device> void complete_oldest(Device& t, std::uint32_t written) {
   t.function->device().complete(*chain, written);
 }
 
+TEST(SplitRing, NothingIsConsumedBeforeDriverOk) {
+  DirectDevice t(size);
+  t.negotiate();
+  request(t, 0); // too early, and before the queue is enabled
+  t.set_up_queue();
+  EXPECT_TRUE(t.function->chains.empty());
+  t.device->notify(QueueIndex{0}, std::nullopt);
+  EXPECT_TRUE(t.function->chains.empty());
+  t.drive();
+  EXPECT_EQ(t.function->chains.size(), 1u);
+}
+
 TEST(SplitRing, OnlyTheUsedRingIsWritten) {
   for (const bool event_idx : {false, true}) {
     ManualDevice t(size);

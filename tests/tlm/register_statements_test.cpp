@@ -81,6 +81,18 @@ TEST(PciConfigSpace, CapLenCoversTheWholeCapability) {
   EXPECT_EQ(found, 6u);
 }
 
+TEST(PciConfigSpace, SharedMemoryIdsAreUnique) {
+  std::array<std::byte, 16> first{}, second{};
+  const auto build = [&](std::uint8_t id, std::uint8_t other) {
+    auto* function = new test::EchoFunction;
+    function->bytes.clear(); // leaves room in the capability list
+    PciBench({.pci = {.msix_vectors = 0, .shared_memory = {{id, first}, {other, second}}},
+              .function = function});
+  };
+  EXPECT_THROW(build(1, 1), std::invalid_argument);
+  EXPECT_NO_THROW(build(1, 2));
+}
+
 TEST(Msix, AnyEventCanHaveAnyVector) {
   PciBench bench({.pci = {.msix_vectors = 5}});
   bench.assign();
