@@ -148,6 +148,20 @@ TEST(ConformanceLists, EveryRuleOfTheCheckerNamedExists) {
   }
 }
 
+TEST(ConformanceLists, EveryHostileCaseSaysWhatHappensAndNamesItsTests) {
+  const auto existing = tests_in_sources();
+  const auto cases = table(root / "tests/conformance/hostile-guests.md", 4);
+  EXPECT_GE(cases.size(), 60u);
+  for (const auto& cells : cases) {
+    for (const std::string& cell : cells)
+      EXPECT_FALSE(cell.empty()) << cells[0];
+    const auto tests = tests_named(cells[3]);
+    EXPECT_TRUE(!tests.empty() || cells[2].starts_with("later: ")) << cells[0];
+    for (const std::string& name : tests)
+      EXPECT_TRUE(existing.contains(name)) << cells[0] << " names " << name;
+  }
+}
+
 // That each makes its test fail is shown by tests/nightly/mutations/run.
 TEST(ConformanceLists, EveryMutationBreaksAStatementWhoseRowNamesItsTest) {
   std::map<std::string, std::string> shown_by;

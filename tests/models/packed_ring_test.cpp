@@ -331,6 +331,7 @@ TEST(SplitRingInOrder, BatchesWriteOneElementAndMoveTheIndexByTheBatch) {
   auto& host = t.function->device();
   host.complete(*c[2], 9);
   host.complete(*c[1], 64, {.full = true});
+  EXPECT_EQ(t.driver.used_idx(), 0) << "the first is not done";
   host.complete(*c[0], 64, {.full = true});
   EXPECT_EQ(t.driver.used_idx(), 3);
   EXPECT_EQ(t.driver.used(0).id, 2u);

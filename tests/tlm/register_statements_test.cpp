@@ -117,5 +117,26 @@ TEST(Msix, AnyEventCanHaveAnyVector) {
   }
 }
 
+TEST(Msix, AVectorMayChangeWhileItsMessageIsOnItsWay) {
+  PciBench bench;
+  bench.assign();
+  bench.go_live();
+  bench.set_vector(0, 0x100);
+  bench.set_vector(1, 0x101);
+  bench.enable_msix();
+  bench.map_queue(0, 0);
+  bench.msi.latency = sc_core::sc_time(100, sc_core::SC_NS);
+  bench.kick(0);
+  bench.map_queue(0, 1);
+  bench.set_vector(0, 0x777);
+  bench.settle(sc_core::sc_time(1, sc_core::SC_US));
+  ASSERT_EQ(bench.msi.messages.size(), 1u);
+  EXPECT_EQ(bench.msi.messages[0].data, 0x100u);
+  bench.kick(0);
+  bench.settle(sc_core::sc_time(1, sc_core::SC_US));
+  ASSERT_EQ(bench.msi.messages.size(), 2u);
+  EXPECT_EQ(bench.msi.messages[1].data, 0x101u);
+}
+
 } // namespace
 } // namespace virtio::tlm2
