@@ -240,6 +240,7 @@ Task<> ModelRingEngine::fetch(Queue& q) {
   const Dma memory = dma(q);
   const QueueSetup& s = q.setup;
   using Index = OrderedInt<std::uint16_t>;
+  std::uint32_t burst = 0;
 
   while (q.credits > 0 && !q.halted) {
     if (!q.maybe_more) {
@@ -378,6 +379,11 @@ Task<> ModelRingEngine::fetch(Queue& q) {
     }
     emit(q, chain);
     if (q.scope.cancelled()) break; // the function's work made the driver reset this queue
+    if (++burst == max_burst) {
+      burst = 0;
+      const bool elapsed = co_await delay(q.scope, burst_pause);
+      if (!elapsed) break;
+    }
   }
   q.fetching = false;
   if (!q.completions.empty()) start_write_back(q);

@@ -33,6 +33,11 @@ public:
   /// Chains completed while their doorbell is still being served become visible in batches of at
   /// most this many.
   static constexpr std::size_t max_batch = 64;
+  /// More chains than a ring can hold, without a pause, come from a device that feeds its own ring:
+  /// the engine then lets simulated time pass, so that the register write that rang returns
+  /// (assumed values).
+  static constexpr std::uint32_t max_burst = 65536;
+  static constexpr SimTime burst_pause = microseconds(1);
 
 private:
   /// A chain the function is done with, on its way to the driver.

@@ -231,6 +231,29 @@ TEST(SplitRing, AnIdleQueueOwnsNoFrame) {
   EXPECT_TRUE(t.device->dma(QueueIndex{0}).scope().idle());
 }
 
+/// A device that writes the next available index into the ring it is fed from.
+Task<> feed_itself(FunctionHost& host, Chain& chain, std::uint16_t& idx) {
+  const Dma dma = host.dma(chain.queue);
+  const le16 next_idx = ++idx;
+  const DmaStatus status =
+      co_await dma.write(chain.writable()[0].addr, &next_idx, 2, AccessKind::data);
+  if (status == DmaStatus::ok) host.complete(chain, 2);
+}
+
+TEST(SplitRing, ARingThatTheDeviceItselfFeedsDoesNotKeepTheDoorbell) {
+  DirectDevice t;
+  t.bring_up(FeatureSet{VIRTIO_F_EVENT_IDX});
+  std::uint16_t idx = 1;
+  t.function->handle = [&](Chain& chain) { return feed_itself(t.function->device(), chain, idx); };
+  t.driver.set_desc(0, SplitRingDriver::avail_at + 2, 2, write);
+  t.driver.make_available(0); // the other entries of the ring are 0 too
+  t.kick();                   // returns
+  EXPECT_FALSE(t.device->dma(QueueIndex{0}).scope().idle());
+  t.device->write_status(0);
+  t.executor.run_until_idle(10);
+  EXPECT_EQ(t.device->status(), 0);
+}
+
 // --- malformed rings ----------------------------------------------------------------------------
 
 struct Malformed {

@@ -196,7 +196,7 @@ public:
     }
     if (random_.below(8) == 0) function_->at_once = random_.below(2) == 0;
     if (late_) late_->answer_some(random_);
-    executor_.run();
+    executor_.run_until_idle();
     executor_.flush_errors();
     if (!function_->idle()) function_->finish(1 + random_.below(64), random_);
   }
