@@ -115,7 +115,10 @@ std::size_t Executor::run(std::size_t limit) {
     if (!wake) break;
     unlink(*wake);
     ++count;
-    wake->handle.resume();
+    if (wake->call)
+      wake->call(*wake);
+    else
+      wake->handle.resume();
   }
   return count;
 }

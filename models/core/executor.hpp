@@ -35,6 +35,9 @@ public:
   bool queued() const { return executor_ != nullptr; }
 
   std::coroutine_handle<> handle;
+  /// Set, it is called instead of resuming `handle`: for models of hardware that are not
+  /// coroutines.
+  void (*call)(Wake&) = nullptr;
 
 private:
   friend class Executor;

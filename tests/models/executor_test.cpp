@@ -117,6 +117,24 @@ TEST(Executor, ManyTimersComeInOrderAlsoWhenSomeAreTakenOut) {
   EXPECT_TRUE(std::is_sorted(out.begin(), out.end()));
 }
 
+TEST(Executor, AWakeWithACallIsCalledAtItsTimeAndMayPostItselfAgain) {
+  struct Clock {
+    Wake wake; // first member: found again from the wake
+    Executor* executor = nullptr;
+    std::vector<SimTime> ticks;
+  } clock;
+  Executor executor;
+  clock.executor = &executor;
+  clock.wake.call = [](Wake& wake) {
+    auto& self = reinterpret_cast<Clock&>(wake);
+    self.ticks.push_back(self.executor->now());
+    if (self.ticks.size() < 3) self.executor->post_at(wake, self.executor->now() + nanoseconds(4));
+  };
+  executor.post_at(clock.wake, nanoseconds(4));
+  executor.run_until_idle();
+  EXPECT_EQ(clock.ticks, (std::vector{nanoseconds(4), nanoseconds(8), nanoseconds(12)}));
+}
+
 TEST(Executor, RunIsBoundedAndTheRestComesLater) {
   Executor executor;
   Scope scope(executor, "s");
