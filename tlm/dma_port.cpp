@@ -1,4 +1,8 @@
+#include <virtio/tlm/dma_info.hpp>
 #include <virtio/tlm/dma_port.hpp>
+#include <virtio/tlm/executor.hpp>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -9,10 +13,19 @@ TlmDmaPort::TlmDmaPort(sc_core::sc_module_name name, DmaPortParams params)
   if (params_.outstanding < 1 || params_.outstanding > 1024)
     SC_REPORT_FATAL("/virtio-tlm/dma_port", "outstanding must be 1..1024");
   socket.register_invalidate_direct_mem_ptr(this, &TlmDmaPort::invalidate_direct_mem_ptr);
+  socket.register_nb_transport_bw(this, &TlmDmaPort::nb_transport_bw);
+  if (params_.protocol == DmaProtocol::at)
+    at_ = std::make_unique<AtInitiator>(this->name(), static_cast<AtInitiator::Port&>(*this),
+                                        params_.outstanding);
+  if (params_.watchdog.ps == 0) return;
+  SC_HAS_PROCESS(TlmDmaPort);
+  SC_METHOD(watch);
+  sensitive << watchdog_;
+  dont_initialize();
 }
 
 bool TlmDmaPort::map(GuestAddr addr, bool write, Window& window) {
-  if (!params_.dmi) return false;
+  if (params_.protocol != DmaProtocol::dmi) return false;
   tlm::tlm_generic_payload request;
   tlm::tlm_dmi dmi;
   request.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
@@ -41,52 +54,136 @@ void TlmDmaPort::invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 en
 }
 
 void TlmDmaPort::issue(DmaTransaction& transaction) {
-  waiting_.push_back(&transaction);
-  if (waiting_.size() > idle_workers_ && workers_ < params_.outstanding) {
-    ++workers_;
-    sc_core::sc_spawn([this] { worker(); }, sc_core::sc_gen_unique_name("worker"));
+  if (at_)
+    at_->issue(transaction, executor_of(transaction));
+  else
+    issue_to_worker(transaction);
+}
+
+void TlmDmaPort::issue_to_worker(DmaTransaction& transaction) {
+  waiting_.push(transaction);
+  if (waiting_.size() > idle_workers_ && workers_.size() < params_.outstanding) {
+    // A thread's stack is not unwound when the simulation ends: what it owns lives in the port.
+    Worker& worker = workers_.emplace_back();
+    worker.info = new DmaInfo;
+    worker.payload.set_extension(worker.info); // the payload deletes it
+    worker.payload.set_byte_enable_ptr(nullptr);
+    sc_core::sc_spawn([this, &worker] { work(worker); }, sc_core::sc_gen_unique_name("worker"));
   }
   work_.notify(sc_core::SC_ZERO_TIME);
 }
 
-void TlmDmaPort::worker() {
-  // A thread's stack is not unwound when the simulation ends: what it owns lives in the port.
-  tlm::tlm_generic_payload& payload = payloads_.emplace_back();
+void TlmDmaPort::work(Worker& worker) {
   for (;;) {
     while (waiting_.empty()) {
       ++idle_workers_;
       wait(work_);
       --idle_workers_;
     }
-    DmaTransaction& t = *waiting_.front();
-    waiting_.pop_front();
-    if (!enabled()) { // switched off while it waited for its turn
-      answer(t, DmaStatus::address_error);
-      continue;
-    }
-    payload.set_command(t.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
-    payload.set_address(raw(t.addr));
-    payload.set_data_ptr(reinterpret_cast<unsigned char*>(t.buffer.data()));
-    payload.set_data_length(t.len);
-    payload.set_streaming_width(t.len);
-    payload.set_byte_enable_ptr(nullptr);
-    payload.set_dmi_allowed(false);
-    payload.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
-    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
-    socket->b_transport(payload, delay);
-    if (params_.timed && delay != sc_core::SC_ZERO_TIME) wait(delay);
-    switch (payload.get_response_status()) {
-    case tlm::TLM_OK_RESPONSE:
-      answer(t, DmaStatus::ok);
-      break;
-    case tlm::TLM_ADDRESS_ERROR_RESPONSE:
-      answer(t, DmaStatus::address_error);
-      break;
-    default:
-      answer(t, DmaStatus::bus_error);
-      break;
-    }
+    DmaTransaction& transaction = waiting_.front();
+    waiting_.pop();
+    if (const auto status = withdrawn(transaction))
+      answer(transaction, *status);
+    else
+      answer(transaction, transport(worker, transaction));
   }
+}
+
+DmaStatus TlmDmaPort::transport(Worker& worker, DmaTransaction& t) {
+  tlm::tlm_generic_payload& payload = worker.payload;
+  fill(payload, t);
+  worker.info->kind = t.kind;
+  worker.info->queue = t.queue;
+  worker.since = sc_core::sc_time_stamp();
+  worker.transaction = &t;
+  arm_watchdog();
+  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+  socket->b_transport(payload, delay);
+  if (params_.timed && delay != sc_core::SC_ZERO_TIME) wait(delay);
+  worker.transaction = nullptr;
+  return status_of(payload);
+}
+
+tlm::tlm_sync_enum TlmDmaPort::nb_transport_fw(tlm::tlm_generic_payload& payload,
+                                               tlm::tlm_phase& phase, sc_core::sc_time& time) {
+  arm_watchdog();
+  return socket->nb_transport_fw(payload, phase, time);
+}
+
+tlm::tlm_sync_enum TlmDmaPort::nb_transport_bw(tlm::tlm_generic_payload& payload,
+                                               tlm::tlm_phase& phase, sc_core::sc_time& time) {
+  if (at_) return at_->nb_transport_bw(payload, phase, time);
+  SC_REPORT_ERROR("/virtio-tlm/dma_port",
+                  (std::string("the target of ") + name() +
+                   " calls nb_transport_bw, but the port was not given protocol = at")
+                      .c_str());
+  return tlm::TLM_ACCEPTED;
+}
+
+std::optional<DmaStatus> TlmDmaPort::withdrawn_answer(const DmaTransaction& t) const {
+  return withdrawn(t);
+}
+
+void TlmDmaPort::on_response(DmaTransaction& t, DmaStatus status) {
+  answer(t, status);
+}
+
+std::vector<OutstandingRequest> TlmDmaPort::requests() const {
+  std::vector<OutstandingRequest> list;
+  if (at_) at_->add_outstanding_to(list);
+  for (const Worker& worker : workers_)
+    if (worker.transaction) list.push_back({worker.transaction, worker.since});
+  std::stable_sort(list.begin(), list.end(),
+                   [](const auto& a, const auto& b) { return a.since < b.since; });
+  return list;
+}
+
+std::string TlmDmaPort::list_of_requests() const {
+  std::string text;
+  for (const auto& [transaction, since] : requests())
+    text += fmt::format("\n  {} for {}", to_string(*transaction),
+                        (sc_core::sc_time_stamp() - since).to_string());
+  if (const auto waiting = waiting_.size() + (at_ ? at_->waiting() : 0))
+    text += fmt::format("\n  and {} that wait for their turn", waiting);
+  return text;
+}
+
+void TlmDmaPort::arm_watchdog() {
+  if (params_.watchdog.ps == 0 || watchdog_armed_) return;
+  watchdog_armed_ = true;
+  watchdog_.notify(to_sc_time(params_.watchdog));
+}
+
+/// One timer for the oldest request that was not reported; none when there is no such request.
+void TlmDmaPort::watch() {
+  watchdog_armed_ = false;
+  const sc_core::sc_time now = sc_core::sc_time_stamp();
+  const sc_core::sc_time patience = to_sc_time(params_.watchdog);
+  bool late = false;
+  for (const OutstandingRequest& request : requests()) {
+    if (reported_ && request.since <= reported_until_) continue;
+    if (now - request.since < patience) { // the requests after it are younger
+      watchdog_armed_ = true;
+      watchdog_.notify(request.since + patience - now);
+      break;
+    }
+    late = true;
+  }
+  if (!late) return;
+  reported_ = true;
+  reported_until_ = now - patience;
+  SC_REPORT_ERROR("/virtio-tlm/dma_port",
+                  fmt::format("{}: no answer from the target for {}. Outstanding:{}", name(),
+                              patience.to_string(), list_of_requests())
+                      .c_str());
+}
+
+void TlmDmaPort::end_of_simulation() {
+  if (requests().empty()) return;
+  SC_REPORT_WARNING("/virtio-tlm/dma_port",
+                    fmt::format("{}: the simulation ends before the target's answers to:{}", name(),
+                                list_of_requests())
+                        .c_str());
 }
 
 } // namespace virtio::tlm2

@@ -94,7 +94,7 @@ DmaTransaction& DmaPort::allocate(std::uint32_t len) {
   DmaTransaction& t = *free_.back();
   free_.pop_back();
   t.len = len;
-  t.buffer.resize(len);
+  if (t.buffer.size() < len) t.buffer.resize(len);
   t.state = DmaTransaction::State::issued;
   ++outstanding_;
   return t;
@@ -108,11 +108,22 @@ void DmaPort::release(DmaTransaction& t) {
 }
 
 void DmaPort::answer(DmaTransaction& t, DmaStatus status) {
-  if (t.state == DmaTransaction::State::orphaned)
-    ++late_answers_;
-  else
+  if (t.state != DmaTransaction::State::orphaned)
     t.owner->on_answer(t, status);
+  else if (status != DmaStatus::cancelled)
+    ++late_answers_;
   release(t);
+}
+
+std::optional<DmaStatus> DmaPort::withdrawn(const DmaTransaction& t) const {
+  if (t.state == DmaTransaction::State::orphaned || t.owner->scope().cancelled())
+    return DmaStatus::cancelled;
+  if (!enabled_) return DmaStatus::address_error;
+  return std::nullopt;
+}
+
+Executor& DmaPort::executor_of(const DmaTransaction& t) {
+  return t.owner->scope().executor();
 }
 
 bool AccessPlan::next_piece() {

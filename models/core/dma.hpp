@@ -10,6 +10,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -51,7 +52,8 @@ struct DmaTransaction {
   State state = State::free;
   PendingAccess* owner = nullptr;   // null once orphaned
   std::byte* destination = nullptr; // where a read's bytes go when the answer comes
-  std::vector<std::byte> buffer;    // `len` bytes
+  std::vector<std::byte> buffer;    // at least `len` bytes
+  DmaTransaction* next = nullptr;   // in a queue of its port
 };
 
 /// The memory side. Implementations: HostMemoryPort (below), and tlm/'s port for TLM-2.0 sockets.
@@ -99,6 +101,11 @@ protected:
   virtual void issue(DmaTransaction& transaction) = 0;
   /// The answer; for a read, its bytes are in transaction.buffer.
   void answer(DmaTransaction& transaction, DmaStatus status);
+  /// Why a transaction that waits inside the port need not leave any more: nobody wants its answer
+  /// (cancelled), or the port was switched off (address_error).
+  std::optional<DmaStatus> withdrawn(const DmaTransaction& transaction) const;
+  /// What resumes whoever awaits the transaction, which is not orphaned.
+  static Executor& executor_of(const DmaTransaction& transaction);
   /// Forgets the windows that overlap [base, base + size).
   void invalidate(std::uint64_t base, std::uint64_t size);
 

@@ -73,7 +73,7 @@ void Executor::post(Wake& wake) {
   wake.prev_ = ready_tail_;
   (ready_tail_ ? ready_tail_->next_ : ready_head_) = &wake;
   ready_tail_ = &wake;
-  request(now());
+  if (host_ && !running_) host_->request_run(now());
 }
 
 void Executor::post_at(Wake& wake, SimTime when) {

@@ -1,5 +1,5 @@
 // The reference driver against the models, over everything that the two can negotiate: both
-// transports, both ring formats, memory with and without DMI. All data is checked.
+// transports, both ring formats, memory with and without DMI, and AT memory. All data is checked.
 #include "support/machine.hpp"
 
 #include <virtio/blk/block.hpp>
@@ -18,9 +18,10 @@ using driver::Buffer;
 using driver::QueueOptions;
 using test::Machine;
 
+enum class Way : std::uint8_t { dmi, slow, at };
 struct Setting {
   bool pci = false;
-  bool dmi = true;
+  Way memory = Way::dmi;
   FeatureSet features;
   QueueOptions queue;
   std::string name;
@@ -38,20 +39,21 @@ std::vector<Setting> settings() {
       {VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER, VIRTIO_F_NOTIFICATION_DATA},
   };
   const char* names[] = {"plain", "event_idx", "indirect", "in_order", "everything"};
+  const char* ways[] = {"_dmi_", "_slow_", "_at_"};
   std::vector<Setting> all;
   for (const bool pci : {false, true})
     for (const bool packed : {false, true})
-      for (const bool dmi : {true, false})
+      for (const Way memory : {Way::dmi, Way::slow, Way::at})
         for (int f = 0; f < 5; ++f) {
           Setting s;
           s.pci = pci;
-          s.dmi = dmi;
+          s.memory = memory;
           s.features = all_features[f];
           s.features.set(VIRTIO_F_RING_PACKED, packed);
           s.queue.size = 16;
           s.queue.indirect_from = 2;
           s.name = std::string(pci ? "pci" : "mmio") + (packed ? "_packed" : "_split") +
-                   (dmi ? "_dmi_" : "_slow_") + names[f];
+                   ways[static_cast<int>(memory)] + names[f];
           all.push_back(s);
         }
   return all;
@@ -151,10 +153,13 @@ void exercise_disk(driver::Session& session, driver::Virtqueue& queue,
 
 TEST_P(ReferenceDriver, EveryByteArrives) {
   const Setting& s = GetParam();
-  Machine machine({.dmi = s.dmi,
-                   .timed_dma = true,
-                   .memory_latency = sc_core::sc_time(50, sc_core::SC_NS),
-                   .check_driver = !s.dmi});
+  Random random(11);
+  test::MachineParams params{.dmi = s.memory == Way::dmi,
+                             .timed_dma = true,
+                             .memory_latency = sc_core::sc_time(50, sc_core::SC_NS),
+                             .check_driver = s.memory != Way::dmi};
+  if (s.memory == Way::at) params.at = [&](const auto&) { return test::any_answer(random); };
+  Machine machine(params);
   auto store = std::make_unique<blk::RamStore>(1 << 20);
   const auto disk = store->memory();
   Random fill(3);
@@ -176,6 +181,9 @@ TEST_P(ReferenceDriver, EveryByteArrives) {
   EXPECT_EQ(machine.error, "");
   EXPECT_EQ(device.last_error(), RingError::none) << to_string(device.last_error());
   EXPECT_EQ(machine.violations, std::vector<std::string>{});
+  if (s.memory != Way::at) return;
+  EXPECT_GT(machine.slots[0].at->request_times.size(), 1000u);
+  EXPECT_EQ(machine.slots[0].at->errors, std::vector<std::string>{});
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ReferenceDriver, testing::ValuesIn(settings()),

@@ -3,6 +3,8 @@
 // as an SC_THREAD.
 #pragma once
 
+#include "support/at_target.hpp"
+
 #include <virtio/platforms/driver/session.hpp>
 #include <virtio/tlm/analyser_tap.hpp>
 #include <virtio/tlm/dma_port.hpp>
@@ -25,6 +27,8 @@ struct MachineParams {
   bool dmi = true;        ///< memory grants DMI
   bool timed_dma = false; ///< devices wait for memory's latency
   sc_core::sc_time memory_latency = sc_core::SC_ZERO_TIME;
+  /// Devices use nb_transport, and are answered so.
+  std::function<AtAnswer(const tlm::tlm_generic_payload&)> at = nullptr;
   bool check_driver = false; ///< the protocol analyser sits in front of and behind every device
 };
 
@@ -55,6 +59,7 @@ public:
 
   struct Slot {
     std::unique_ptr<tlm2::TlmDmaPort> port;
+    std::unique_ptr<AtAdaptor> at;
     std::unique_ptr<Device> device;
     std::unique_ptr<tlm2::VirtioMmio> mmio;
     std::unique_ptr<tlm2::VirtioPci> pci;
@@ -67,8 +72,7 @@ public:
               FeatureSet features = default_transport_features, EventSink* sink = nullptr) {
     const std::string name = "dev" + std::to_string(slots.size());
     Slot& slot = slots.emplace_back();
-    slot.port = std::make_unique<tlm2::TlmDmaPort>((name + "_port").c_str(),
-                                                   tlm2::DmaPortParams{.timed = params_.timed_dma});
+    tlm::tlm_initiator_socket<>& dma = add_port(slot, name);
     DeviceParams params{.name = name};
     params.transport_features = features;
     slot.device = std::make_unique<Device>(params, executor.executor(), *slot.port,
@@ -80,14 +84,14 @@ public:
       if (params_.check_driver) {
         auto& tap = slot.pci_tap;
         tap = std::make_unique<tlm2::PciAnalyserTap>((name + "_tap").c_str(), tap_params(name));
-        slot.port->socket.bind(tap->dma.in);
+        dma.bind(tap->dma.in);
         tap->dma.out.bind(bridge.upstream);
         tap->config.out.bind(slot.pci->config);
         tap->memory.out.bind(slot.pci->memory);
         bridge.attach(pci_devices_, tap->config.in, tap->memory.in);
         bridge.attach_intx(pci_devices_, slot.pci->intx);
       } else {
-        slot.port->socket.bind(bridge.upstream);
+        dma.bind(bridge.upstream);
         bridge.attach(pci_devices_, *slot.pci);
       }
     } else {
@@ -98,12 +102,12 @@ public:
       if (params_.check_driver) {
         auto& tap = slot.mmio_tap;
         tap = std::make_unique<tlm2::MmioAnalyserTap>((name + "_tap").c_str(), tap_params(name));
-        slot.port->socket.bind(tap->dma.in);
+        dma.bind(tap->dma.in);
         tap->dma.out.bind(router.initiators);
         tap->registers.out.bind(slot.mmio->socket);
         router.map(range, tap->registers.in, name);
       } else {
-        slot.port->socket.bind(router.initiators);
+        dma.bind(router.initiators);
         router.map(range, slot.mmio->socket, name);
       }
     }
@@ -141,6 +145,17 @@ public:
   std::vector<std::string> violations;
 
 private:
+  /// A device's way to memory, up to the socket that is left to bind.
+  tlm::tlm_initiator_socket<>& add_port(Slot& slot, const std::string& name) {
+    tlm2::DmaPortParams params{.timed = params_.timed_dma};
+    if (params_.at) params.protocol = tlm2::DmaProtocol::at;
+    slot.port = std::make_unique<tlm2::TlmDmaPort>((name + "_port").c_str(), params);
+    if (!params_.at) return slot.port->socket;
+    slot.at = std::make_unique<AtAdaptor>((name + "_at").c_str());
+    slot.at->choose = params_.at;
+    slot.port->socket.bind(slot.at->socket);
+    return slot.at->out;
+  }
   tlm2::AnalyserTapParams tap_params(const std::string& name) {
     return {.device = name,
             .sink = [this](const analyser::Violation& v) { violations.push_back(to_string(v)); }};

@@ -332,8 +332,8 @@ TEST(VirtioPci, TheWindowReachesSharedMemoryUpToItsEnd) {
 // --- resets --------------------------------------------------------------------------------------
 
 struct VirtioPciResetTest : testing::Test {
-  PciBench bench{
-      {.dma = {.dmi = false, .timed = true}, .ram_latency = sc_core::sc_time(100, sc_core::SC_NS)}};
+  PciBench bench{{.dma = {.protocol = DmaProtocol::lt, .timed = true},
+                  .ram_latency = sc_core::sc_time(100, sc_core::SC_NS)}};
   sc_core::sc_time long_enough{10, sc_core::SC_US};
 
   void SetUp() override {
@@ -454,7 +454,7 @@ TEST_F(VirtioPciResetTest, BusMasteringSwitchedOffStopsWhatHasNotLeftYet) {
 }
 
 TEST(VirtioPci, BusMasteringSwitchedOffHoldsBackWhatWaitsForItsTurn) {
-  PciBench bench({.dma = {.dmi = false}});
+  PciBench bench({.dma = {.protocol = DmaProtocol::lt}});
   bench.assign();
   bench.negotiate();
   bench.select(1);
