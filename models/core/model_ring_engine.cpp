@@ -1,6 +1,5 @@
 #include <virtio/core/model_ring_engine.hpp>
-#include <virtio/core/packed_ring.hpp>
-#include <virtio/core/split_ring.hpp>
+#include <virtio/core/ring_walk.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -44,46 +43,18 @@ QueueProgress ModelRingEngine::progress(QueueIndex queue) const {
   return {q.next_avail, q.next_used, q.outstanding};
 }
 
-namespace {
-
-struct Part {
-  GuestAddr at;
-  std::uint64_t bytes;
-  std::uint64_t align;
-};
-
-RingError check(const QueueSetup& s) {
-  const bool packed = s.features.has(VIRTIO_F_RING_PACKED);
-  if (s.size == 0 || s.size > split::max_queue_size || (!packed && !std::has_single_bit(s.size)))
-    return RingError::bad_queue_size;
-  const Part split_parts[] = {{s.desc, split::desc_bytes(s.size), split::desc_align},
-                              {s.driver, split::avail_bytes(s.size), split::avail_align},
-                              {s.device, split::used_bytes(s.size), split::used_align}};
-  const Part packed_parts[] = {{s.desc, packed::desc_bytes(s.size), packed::desc_align},
-                               {s.driver, packed::event_bytes, packed::event_align},
-                               {s.device, packed::event_bytes, packed::event_align}};
-  for (const Part& part : packed ? packed_parts : split_parts) {
-    // virtio 1.4, 2.7 and 2.8.10.1: the driver MUST align each part.
-    if (raw(part.at) % part.align != 0) return RingError::misaligned;
-    if (!fits(part.at, part.bytes)) return RingError::address_wraps;
-  }
-  return RingError::none;
-}
-
-} // namespace
-
 RingError ModelRingEngine::enable(QueueIndex queue, const QueueSetup& setup) {
-  if (const RingError error = check(setup); error != RingError::none) return error;
+  if (const RingError error = check_setup(setup); error != RingError::none) return error;
   Queue& q = at(queue);
   q.setup = setup;
   q.packed = setup.features.has(VIRTIO_F_RING_PACKED);
   q.event_idx = setup.features.has(VIRTIO_F_EVENT_IDX);
-  q.in_order = setup.features.has(VIRTIO_F_IN_ORDER);
   q.indirect = setup.features.has(VIRTIO_F_INDIRECT_DESC);
   q.next_avail = setup.start_avail;
   q.next_used = setup.start_used;
   q.seen_avail = setup.start_avail.index;
-  q.next_chain_id = q.next_publish_id = 0;
+  q.next_chain_id = 0;
+  q.completions.restart(setup.features.has(VIRTIO_F_IN_ORDER));
   q.credits = 0;
   q.doorbell = q.maybe_more = q.armed = false;
   q.halted = q.used_failed = false;
@@ -96,7 +67,7 @@ void ModelRingEngine::reset(QueueIndex queue, std::function<void()> done) {
   q.on = false;
   q.scope.cancel();
   q.scope.when_idle([&q, done = std::move(done)] {
-    q.completions.clear();
+    q.completions.restart(false);
     q.free_chains.clear();
     for (Chain& chain : q.chains)
       q.free_chains.push_back(&chain);
@@ -152,55 +123,6 @@ Chain& ModelRingEngine::take_chain(Queue& q) {
   chain.tag = 0;
   return chain;
 }
-
-namespace {
-
-static_assert(split::VIRTQ_DESC_F_NEXT == packed::VIRTQ_DESC_F_NEXT &&
-              split::VIRTQ_DESC_F_WRITE == packed::VIRTQ_DESC_F_WRITE &&
-              split::VIRTQ_DESC_F_INDIRECT == packed::VIRTQ_DESC_F_INDIRECT);
-using split::VIRTQ_DESC_F_INDIRECT;
-using split::VIRTQ_DESC_F_NEXT;
-using split::VIRTQ_DESC_F_WRITE;
-
-/// A descriptor of either format, each field fetched from guest memory once.
-struct Fetched {
-  GuestAddr addr{};
-  std::uint32_t len = 0;
-  std::uint16_t flags = 0;
-  std::uint16_t next_or_id = 0; // split: next; packed: buffer id
-};
-
-Fetched fetched(const split::Desc& d) {
-  return {GuestAddr{std::uint64_t{d.addr}}, d.len, d.flags, d.next};
-}
-Fetched fetched(const packed::Desc& d) {
-  return {GuestAddr{std::uint64_t{d.addr}}, d.len, d.flags, d.id};
-}
-
-RingError append(Chain& chain, const Fetched& d) {
-  if (!fits(d.addr, d.len)) return RingError::address_wraps;
-  if (d.flags & VIRTQ_DESC_F_WRITE) {
-    chain.writable_len += d.len;
-  } else {
-    // virtio 1.4, 2.7.4.2 and 2.8.17: device-writable elements come after device-readable ones.
-    if (chain.pieces.size() != chain.readable_pieces) return RingError::readable_after_writable;
-    ++chain.readable_pieces;
-    chain.readable_len += d.len;
-  }
-  chain.pieces.push_back({d.addr, d.len});
-  // virtio 1.4, 2.7.5.2: no chain of more than 2^32 bytes.
-  if (chain.readable_len + chain.writable_len > 1ull << 32) return RingError::chain_too_large;
-  return RingError::none;
-}
-
-/// `at` + `count` descriptors further on in a packed ring.
-RingIndex advance(RingIndex at, std::uint32_t count, std::uint16_t size) {
-  const std::uint32_t sum = at.index + count;
-  return sum >= size ? RingIndex{static_cast<std::uint16_t>(sum - size), !at.wrap}
-                     : RingIndex{static_cast<std::uint16_t>(sum), at.wrap};
-}
-
-} // namespace
 
 // Walks an indirect table (virtio 1.4, 2.7.5.3 and 2.8.7): split tables are linked by `next`,
 // packed ones are used from the first entry to the last. `direct` descriptors of the chain came
@@ -411,44 +333,15 @@ void ModelRingEngine::emit(Queue& q, Chain& chain) {
 void ModelRingEngine::complete(Chain& chain, std::uint32_t written, CompletionHints hints) {
   Queue& q = at(chain.queue);
   if (q.scope.cancelled() || !q.on) return; // the reset takes the chain back
-  auto place = q.completions.end();
-  if (q.in_order) {
-    const auto age = [&](const Chain& c) {
-      return static_cast<std::uint16_t>(c.id - q.next_publish_id);
-    };
-    while (place != q.completions.begin() && age(*std::prev(place)->chain) > age(chain))
-      --place;
-  }
-  q.completions.insert(place, {&chain, written, hints});
+  q.completions.add(chain, written, hints);
   // Completed inside on_chain: fetch() writes it back with its batch.
   if (!q.emitting) start_write_back(q);
 }
 
 void ModelRingEngine::start_write_back(Queue& q) {
-  if (q.writing_back || q.used_failed || publishable(q) == 0) return;
+  if (q.writing_back || q.used_failed || q.completions.publishable() == 0) return;
   q.writing_back = true;
   q.scope.start([&] { return write_back(q); });
-}
-
-/// How many completions, from the first on, may become visible now: no group in part, and in order
-/// where negotiated.
-std::size_t ModelRingEngine::publishable(const Queue& q) {
-  std::size_t whole = 0;
-  for (std::size_t i = 0; i < q.completions.size(); ++i) {
-    const Completion& c = q.completions[i];
-    if (q.in_order && c.chain->id != static_cast<std::uint16_t>(q.next_publish_id + i)) break;
-    if (!c.hints.more) whole = i + 1;
-  }
-  return whole;
-}
-
-/// How many completions, from `first` on, one used descriptor stands for: in order, those before
-/// the last were used completely and may be skipped (virtio 1.4, 2.7.9 and 2.8.8).
-std::size_t ModelRingEngine::run_length(const Queue& q, std::size_t first, std::size_t ready) {
-  std::size_t last = first;
-  while (q.in_order && last + 1 < ready && q.completions[last].hints.full)
-    ++last;
-  return last - first + 1;
 }
 
 // Makes completions visible, as many as there are at a time, then notifies the driver if it wants
@@ -457,14 +350,14 @@ Task<> ModelRingEngine::write_back(Queue& q) {
   const Dma memory = dma(q);
   const QueueSetup& s = q.setup;
 
-  while (const std::size_t ready = publishable(q)) {
+  while (const std::size_t ready = q.completions.publishable()) {
     const RingIndex before = q.next_used;
     std::uint32_t advanced = 0; // ring entries (split) or descriptors (packed)
     DmaStatus status = DmaStatus::ok;
     std::optional<std::pair<GuestAddr, packed::Used>> first_of_group;
     for (std::size_t i = 0; i < ready && status == DmaStatus::ok;) {
-      const std::size_t run = run_length(q, i, ready);
-      const Completion last = q.completions[i + run - 1];
+      const std::size_t run = q.completions.run_length(i, ready);
+      const Completions::Completion last = q.completions[i + run - 1];
       if (q.packed) {
         packed::Used used;
         used.len = last.written;
@@ -509,10 +402,8 @@ Task<> ModelRingEngine::write_back(Queue& q) {
     }
     for (std::size_t i = 0; i < ready; ++i)
       q.free_chains.push_back(q.completions[i].chain);
-    q.completions.erase(q.completions.begin(),
-                        q.completions.begin() + static_cast<std::ptrdiff_t>(ready));
+    q.completions.retire(ready);
     q.outstanding -= static_cast<std::uint32_t>(ready);
-    q.next_publish_id = static_cast<std::uint16_t>(q.next_publish_id + ready);
 
     // virtio 1.4, 2.7.7.2 and 2.8.10: what the driver asked for is read after what it waits for was
     // written.
@@ -522,25 +413,17 @@ Task<> ModelRingEngine::write_back(Queue& q) {
       const auto event =
           co_await memory.load<OrderedInt<std::uint32_t>>(s.driver, AccessKind::driver_event);
       status = event.status;
-      const std::uint32_t e = event.value.value;
-      if (packed::event_flags(e) == packed::RING_EVENT_FLAGS_DESC && q.event_idx) {
-        // Wanted when the descriptor that the driver named is among those just used.
-        const int distance = packed::event_offset(e) - before.index +
-                             (packed::event_wrap(e) != before.wrap ? s.size : 0);
-        wanted = distance >= 0 && distance < static_cast<int>(advanced);
-      } else {
-        wanted = packed::event_flags(e) != packed::RING_EVENT_FLAGS_DISABLE;
-      }
+      wanted = packed_wants_interrupt(event.value.value, before, advanced, s.size, q.event_idx);
     } else if (q.event_idx) {
       const auto event = co_await memory.load<OrderedInt<std::uint16_t>>(
           split::used_event(s.driver, s.size), AccessKind::driver_event);
       status = event.status;
-      wanted = static_cast<std::uint16_t>(event.value.value - before.index) < advanced;
+      wanted = split_wants_interrupt(event.value.value, before, advanced, true);
     } else {
       const auto flags = co_await memory.load<OrderedInt<std::uint16_t>>(
           split::avail_flags(s.driver), AccessKind::driver_event);
       status = flags.status;
-      wanted = !(flags.value.value & split::VIRTQ_AVAIL_F_NO_INTERRUPT);
+      wanted = split_wants_interrupt(flags.value.value, before, advanced, false);
     }
     if (status != DmaStatus::ok) {
       q.used_failed = true;

@@ -4,7 +4,7 @@
 // never only in a frame.
 #pragma once
 
-#include <virtio/core/ring_engine.hpp>
+#include <virtio/core/ring_walk.hpp>
 
 #include <deque>
 #include <memory>
@@ -40,12 +40,6 @@ public:
   static constexpr SimTime burst_pause = microseconds(1);
 
 private:
-  /// A chain the function is done with, on its way to the driver.
-  struct Completion {
-    Chain* chain = nullptr;
-    std::uint32_t written = 0;
-    CompletionHints hints;
-  };
   struct Queue {
     Queue(ModelRingEngine& engine, QueueIndex index);
 
@@ -54,7 +48,6 @@ private:
     QueueSetup setup;
     bool packed = false;
     bool event_idx = false;
-    bool in_order = false;
     bool indirect = false;
 
     bool on = false;
@@ -66,7 +59,6 @@ private:
     RingIndex next_used;
     std::uint16_t seen_avail = 0; // split: the driver's index when last read
     std::uint16_t next_chain_id = 0;
-    std::uint16_t next_publish_id = 0; // in order: the chain that is due
     std::uint32_t credits = 0;
     std::uint32_t outstanding = 0;
 
@@ -77,8 +69,8 @@ private:
     bool emitting = false;
     bool writing_back = false;
 
-    std::vector<Completion> completions; // in the order in which they become visible
-    std::deque<Chain> chains;            // pool
+    Completions completions;
+    std::deque<Chain> chains; // pool
     std::vector<Chain*> free_chains;
   };
   /// How the walk over one chain's descriptors ended.
@@ -98,8 +90,6 @@ private:
   Chain& take_chain(Queue& queue);
 
   void start_write_back(Queue& queue);
-  static std::size_t publishable(const Queue& queue);
-  static std::size_t run_length(const Queue& queue, std::size_t first, std::size_t ready);
   Task<> write_back(Queue& queue);
 
   /// Reports `error` unless `status` is a cancellation. No chain is emitted after it; earlier ones
