@@ -1,5 +1,6 @@
 #include <virtio/core/device.hpp>
 #include <virtio/core/model_ring_engine.hpp>
+#include <virtio/core/timed_ring_engine.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -11,10 +12,14 @@ const char* to_string(EventKind kind) {
   switch (kind) {
   case EventKind::doorbell:
     return "doorbell";
+  case EventKind::available:
+    return "available";
   case EventKind::chain:
     return "chain";
   case EventKind::used:
     return "used";
+  case EventKind::published:
+    return "published";
   case EventKind::interrupt:
     return "interrupt";
   case EventKind::config_change:
@@ -44,8 +49,12 @@ Device::Device(DeviceParams params, Executor& executor, DmaPort& port,
     : params_(std::move(params)), executor_(executor), port_(port), sink_(sink),
       function_(std::move(function)) {
   function_->attach(*this);
-  engine_ = std::make_unique<ModelRingEngine>(params_.name, executor_, port_,
-                                              function_->num_queues(), *this);
+  const std::uint16_t queues = function_->num_queues();
+  if (params_.timed_ring)
+    engine_ = std::make_unique<TimedRingEngine>(params_.name, executor_, port_, queues, *this,
+                                                *params_.timed_ring);
+  else
+    engine_ = std::make_unique<ModelRingEngine>(params_.name, executor_, port_, queues, *this);
   offered_ = function_->features() | params_.transport_features;
   offered_.set(VIRTIO_F_VERSION_1);
   queues_.resize(function_->num_queues());
@@ -290,6 +299,14 @@ void Device::complete(Chain& chain, std::uint32_t written, CompletionHints hints
 void Device::fail(Chain& chain, RingError error) {
   engine_->quiesce(chain.queue);
   on_ring_error(chain.queue, error);
+}
+
+void Device::on_available(QueueIndex queue, std::uint16_t id) {
+  emit(EventKind::available, raw(queue), id);
+}
+
+void Device::on_published(QueueIndex queue, std::uint16_t id) {
+  emit(EventKind::published, raw(queue), id);
 }
 
 void Device::on_interrupt(QueueIndex queue) {

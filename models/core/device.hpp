@@ -7,6 +7,7 @@
 #include <virtio/core/device_function.hpp>
 #include <virtio/core/event.hpp>
 #include <virtio/core/ring_engine.hpp>
+#include <virtio/core/ring_engine_params.hpp>
 
 #include <functional>
 #include <memory>
@@ -59,11 +60,15 @@ struct DeviceParams {
   FeatureSet transport_features = default_transport_features;
   /// After this much simulated time a reset gives up on memory that does not answer (assumed).
   SimTime reset_timeout = milliseconds(100);
+  /// The timed ring engine with these parameters; without, the reference engine, which takes no
+  /// time.
+  std::optional<RingEngineParams> timed_ring = std::nullopt;
 };
 
 class Device final : public FunctionHost, public RingEngineClient {
 public:
-  /// Builds the reference ring engine over `port`. `sink` may be null.
+  /// Builds its ring engine over `port`. `sink` may be null. Throws std::invalid_argument when the
+  /// ring's parameters cannot be.
   Device(DeviceParams params, Executor& executor, DmaPort& port,
          std::unique_ptr<DeviceFunction> function, EventSink* sink = nullptr);
   ~Device() override;
@@ -133,6 +138,8 @@ public:
 private:
   void on_chain(Chain& chain) override;
   void on_interrupt(QueueIndex queue) override;
+  void on_available(QueueIndex queue, std::uint16_t id) override;
+  void on_published(QueueIndex queue, std::uint16_t id) override;
   void on_ring_error(QueueIndex queue, RingError error) override;
 
   QueueConfig* configurable(QueueIndex queue);

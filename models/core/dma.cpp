@@ -107,12 +107,47 @@ void DmaPort::release(DmaTransaction& t) {
   free_.push_back(&t);
 }
 
+void DmaPort::limit(std::uint32_t reads, std::uint32_t writes) {
+  directions_[0].limit = reads;
+  directions_[1].limit = writes;
+}
+
+void DmaPort::submit(DmaTransaction& t) {
+  Direction& d = directions_[t.write];
+  if (d.limit == 0) {
+    ++d.in_flight;
+    enabled_ ? issue(t) : answer(t, DmaStatus::address_error);
+    return;
+  }
+  d.waiting.push_back(&t);
+  issue_waiting(t.write);
+}
+
+void DmaPort::issue_waiting(bool write) {
+  Direction& d = directions_[write];
+  if (d.issuing) return; // an answer inside issue()
+  d.issuing = true;
+  while (!d.waiting.empty() && (d.limit == 0 || d.in_flight < d.limit)) {
+    DmaTransaction& t = *d.waiting.front();
+    d.waiting.pop_front();
+    ++d.in_flight;
+    if (const auto status = withdrawn(t))
+      answer(t, *status);
+    else
+      issue(t);
+  }
+  d.issuing = false;
+}
+
 void DmaPort::answer(DmaTransaction& t, DmaStatus status) {
+  --directions_[t.write].in_flight;
+  const bool write = t.write;
   if (t.state != DmaTransaction::State::orphaned)
     t.owner->on_answer(t, status);
   else if (status != DmaStatus::cancelled)
     ++late_answers_;
   release(t);
+  if (!directions_[write].waiting.empty()) issue_waiting(write);
 }
 
 std::optional<DmaStatus> DmaPort::withdrawn(const DmaTransaction& t) const {
@@ -183,10 +218,7 @@ void PendingAccess::issue_more() {
     piece.addr = piece.addr + len;
     piece.len -= len;
     ++in_flight_;
-    if (port_.enabled_)
-      port_.issue(t);
-    else
-      port_.answer(t, DmaStatus::address_error);
+    port_.submit(t);
   }
   issuing_ = false;
 }

@@ -78,6 +78,10 @@ public:
   void set_enabled(bool enabled);
   bool enabled() const { return enabled_; }
 
+  /// Keeps at most so many reads and so many writes with the platform; others wait their turn, in
+  /// order. 0: no limit.
+  void limit(std::uint32_t reads, std::uint32_t writes);
+
   /// Transactions issued and not yet answered, orphaned ones included.
   std::size_t outstanding() const { return outstanding_; }
   /// Answers that came after nobody waited for them any longer.
@@ -114,6 +118,16 @@ private:
   std::byte* find_window(GuestAddr addr, std::uint32_t len, bool write);
   DmaTransaction& allocate(std::uint32_t len);
   void release(DmaTransaction& transaction);
+  void submit(DmaTransaction& transaction);
+  void issue_waiting(bool write);
+
+  struct Direction {
+    std::uint32_t limit = 0;
+    std::uint32_t in_flight = 0; // with the platform
+    bool issuing = false;
+    std::deque<DmaTransaction*> waiting;
+  };
+  Direction directions_[2]; // [read, write]
 
   // By direction: [read, write].
   Window latest_[2];               // the one used last

@@ -11,8 +11,10 @@ namespace virtio {
 
 enum class EventKind : std::uint8_t {
   doorbell,      ///< id: notification data
+  available,     ///< id: chain; its available entry was read (timed engines)
   chain,         ///< id: chain; bytes: readable + writable
   used,          ///< id: chain; bytes: written length
+  published,     ///< id: chain; its used entry is written (timed engines)
   interrupt,     ///< a used buffer notification
   config_change, ///< a configuration change notification
   status,        ///< id: device status after a change

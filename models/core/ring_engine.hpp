@@ -85,6 +85,10 @@ public:
   virtual void on_chain(Chain& chain) = 0;
   /// A used buffer notification is due. Called only after the used write is ordered.
   virtual void on_interrupt(QueueIndex queue) = 0;
+  /// For people and reports: the available entry of a chain was read; its used entry is written.
+  /// Engines without time do not tell.
+  virtual void on_available(QueueIndex queue, std::uint16_t id) { (void)queue, (void)id; }
+  virtual void on_published(QueueIndex queue, std::uint16_t id) { (void)queue, (void)id; }
   /// The ring is malformed, or memory failed. That queue stops; the others go on.
   virtual void on_ring_error(QueueIndex queue, RingError error) = 0;
 };

@@ -179,8 +179,10 @@ TEST(SplitRing, ReadsTheIndexThenTheEntryThenTheDescriptors) {
   std::vector<AccessKind> kinds;
   for (const auto& s : t.port.seen)
     kinds.push_back(s.kind);
-  EXPECT_EQ(kinds, (std::vector{AccessKind::available, AccessKind::available,
-                                AccessKind::descriptor, AccessKind::descriptor}));
+  std::vector expected{AccessKind::available, AccessKind::available, AccessKind::descriptor,
+                       AccessKind::descriptor};
+  if (test::timed_ring) expected.pop_back(); // both descriptors in one read
+  EXPECT_EQ(kinds, expected);
 }
 
 TEST(SplitRing, WritesTheElementThenTheIndexThenReadsTheFlags) {
