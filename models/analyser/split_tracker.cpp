@@ -284,9 +284,12 @@ void SplitTracker::area_written(const MemoryAccess& access) {
     violation(has(VIRTIO_F_EVENT_IDX) ? Rule::SPLIT_DEV_018 : Rule::SPLIT_DEV_016,
               [&] { return fmt::format("used flags {:#x}", std::uint16_t{value}); });
   const std::uint64_t ring = raw(split::used_ring(used, 0));
-  if (const Overlap covered = overlap(ring, 8ull * queue_.size, access))
-    for (std::uint64_t i = (covered.begin + 7) / 8; 8 * i + 8 <= covered.end; ++i)
-      extract(access, ring + 8 * i, used_elems_[static_cast<std::uint16_t>(i)]);
+  const Overlap covered = overlap(ring, 8ull * queue_.size, access);
+  for (std::uint64_t at = covered.begin; at < covered.end; ++at) {
+    UsedSlot& elem = used_elems_[static_cast<std::uint16_t>(at / 8)];
+    elem.bytes[at % 8] = access.data[ring + at - raw(access.addr)];
+    elem.known |= static_cast<std::uint8_t>(1u << at % 8);
+  }
   if (extract(access, raw(split::used_idx(used)), value)) used_idx_written(value);
 }
 
@@ -309,17 +312,18 @@ void SplitTracker::used_idx_written(std::uint16_t idx) {
   }
   for (std::uint32_t left = added; left != 0;) {
     const std::uint16_t at = slot(used_idx_);
-    const auto elem = used_elems_.find(at);
-    if (elem == used_elems_.end()) {
+    const auto found = used_elems_.find(at);
+    if (found == used_elems_.end() || found->second.known != 0xff) {
       violation(Rule::SPLIT_DEV_013, [&] {
         return fmt::format("the used idx is {}, entry {} was not written", idx, at);
       });
       give_up();
       break;
     }
-    const std::uint32_t id = elem->second.id;
-    const std::uint32_t len = elem->second.len;
-    used_elems_.erase(elem);
+    const auto elem = std::bit_cast<split::UsedElem>(found->second.bytes);
+    const std::uint32_t id = elem.id;
+    const std::uint32_t len = elem.len;
+    used_elems_.erase(found);
     Returned returned;
     if (id < queue_.size)
       returned = take_back(static_cast<std::uint16_t>(id), len);

@@ -7,6 +7,7 @@
 #include <virtio/analyser/queue_tracker.hpp>
 #include <virtio/core/split_ring.hpp>
 
+#include <array>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -63,12 +64,18 @@ private:
     return position & static_cast<std::uint16_t>(queue_.size - 1);
   }
 
-  std::uint16_t avail_idx_ = 0;                                   // as the device last read it
-  std::uint16_t used_idx_ = 0;                                    // as the device last wrote it
-  std::vector<Walk> walks_;                                       // in availability order
-  std::unordered_map<std::uint16_t, Owned> owned_;                // by descriptor
-  std::unordered_map<std::uint16_t, std::uint16_t> heads_;        // by slot, of exposed entries
-  std::unordered_map<std::uint16_t, split::UsedElem> used_elems_; // by slot, not covered by idx yet
+  /// An element of the used ring, put together from writes of any width.
+  struct UsedSlot {
+    std::array<std::byte, sizeof(split::UsedElem)> bytes{};
+    std::uint8_t known = 0; // a bit for each byte
+  };
+
+  std::uint16_t avail_idx_ = 0;                            // as the device last read it
+  std::uint16_t used_idx_ = 0;                             // as the device last wrote it
+  std::vector<Walk> walks_;                                // in availability order
+  std::unordered_map<std::uint16_t, Owned> owned_;         // by descriptor
+  std::unordered_map<std::uint16_t, std::uint16_t> heads_; // by slot, of exposed entries
+  std::unordered_map<std::uint16_t, UsedSlot> used_elems_; // by slot, not covered by idx yet
   std::optional<std::uint16_t> notified_idx_; // notification data not yet compared with the idx
   std::optional<DriverView> driver_;
 };

@@ -310,6 +310,16 @@ const bool device_cases = add_cases<Plain>({
        if (!broken) t.device_uses(0, 5, 64);
        t.device_sets_used_idx(1);
      }},
+    {"SPLIT-DEV-013", "IndexAfterHalfOfAnElement",
+     [](Plain& t, bool broken) {
+       t.hold = true;
+       t.offer(5);
+       t.kick();
+       // Across a page a bus may write it in two parts.
+       t.device_writes(used_at + 4, {5, 0, 0, 0});
+       if (!broken) t.device_writes(used_at + 8, {64, 0, 0, 0});
+       t.device_sets_used_idx(1);
+     }},
     {"SPLIT-DEV-014", "LengthAboveTheBuffer",
      [](Plain& t, bool broken) {
        t.hold = true;
