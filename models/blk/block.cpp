@@ -24,23 +24,39 @@ Block::Block(const BlockParams& params, std::unique_ptr<Store> store)
         "block: blk_size {} is not a power of two from 512 to 65536", params_.blk_size));
   if (params_.physical_block_exp > 15)
     throw std::invalid_argument("block: physical_block_exp must be at most 15");
+  if (params_.num_queues == 0 || params_.num_queues > max_queues)
+    throw std::invalid_argument(
+        fmt::format("block: num_queues {} is not 1 .. {}", params_.num_queues, max_queues));
+  if (!params_.features.subset_of(default_block_features))
+    throw std::invalid_argument("block: features has bits outside default_block_features");
+  if (params_.num_queues > 1 && !params_.features.has(VIRTIO_BLK_F_MQ))
+    throw std::invalid_argument("block: more than one of num_queues needs VIRTIO_BLK_F_MQ in "
+                                "features");
 
   std::transform(params_.serial.begin(), params_.serial.end(), id_.begin(),
                  [](char c) { return static_cast<std::byte>(c); });
   config_.capacity = store_->memory().size() / sector_size;
-  // Header and status take a descriptor each.
-  if (params_.queue_size > 2) config_.seg_max = params_.queue_size - 2u;
-  config_.blk_size = params_.blk_size;
-  config_.topology.physical_block_exp = params_.physical_block_exp;
-  config_.topology.min_io_size = 1;
+  const FeatureSet offered = features();
+  if (offered.has(VIRTIO_BLK_F_SEG_MAX)) config_.seg_max = params_.queue_size - 2u;
+  if (offered.has(VIRTIO_BLK_F_BLK_SIZE)) config_.blk_size = params_.blk_size;
+  if (offered.has(VIRTIO_BLK_F_TOPOLOGY)) {
+    config_.topology.physical_block_exp = params_.physical_block_exp;
+    config_.topology.min_io_size = 1;
+  }
+  if (offered.has(VIRTIO_BLK_F_MQ)) config_.num_queues = params_.num_queues;
 }
 
 FeatureSet Block::features() const {
-  FeatureSet offered{VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_TOPOLOGY,
-                     VIRTIO_BLK_F_CONFIG_WCE};
-  offered.set(VIRTIO_BLK_F_SEG_MAX, config_.seg_max != 0);
-  offered.set(VIRTIO_BLK_F_RO, params_.read_only);
-  return offered;
+  FeatureSet offered = params_.features;
+  // Header and status take a descriptor each.
+  if (params_.queue_size <= 2) offered.set(VIRTIO_BLK_F_SEG_MAX, false);
+  if (params_.num_queues == 1) offered.set(VIRTIO_BLK_F_MQ, false);
+  return offered.set(VIRTIO_BLK_F_RO, params_.read_only);
+}
+
+// Without VIRTIO_BLK_F_MQ negotiated there is one queue (5.2.2).
+std::uint32_t Block::window(QueueIndex queue) const {
+  return queue == requestq || negotiated_.has(VIRTIO_BLK_F_MQ) ? params_.queue_size : 0;
 }
 
 std::span<const std::byte> Block::config() const {

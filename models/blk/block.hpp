@@ -1,6 +1,6 @@
-// The block device (virtio 1.4, 5.2): one request queue over a Store. Reads, writes, flushes and
-// the identification string; a read-only disk; write-back and write-through as negotiated. Data
-// moves directly between the store and guest memory.
+// The block device (virtio 1.4, 5.2): one request queue or several equal ones over a Store. Reads,
+// writes, flushes and the identification string; a read-only disk; write-back and write-through as
+// negotiated. Data moves directly between the store and guest memory.
 #pragma once
 
 #include <virtio/blk/config.hpp>
@@ -14,6 +14,12 @@
 
 namespace virtio::blk {
 
+/// What a block device offers unless the platform says otherwise: VIRTIO_BLK_F_MQ only with more
+/// than one queue.
+inline constexpr FeatureSet default_block_features{VIRTIO_BLK_F_SEG_MAX,    VIRTIO_BLK_F_BLK_SIZE,
+                                                   VIRTIO_BLK_F_FLUSH,      VIRTIO_BLK_F_TOPOLOGY,
+                                                   VIRTIO_BLK_F_CONFIG_WCE, VIRTIO_BLK_F_MQ};
+
 struct BlockParams {
   /// The answer to VIRTIO_BLK_T_GET_ID: ASCII, at most 20 bytes.
   std::string serial{};
@@ -25,6 +31,11 @@ struct BlockParams {
   std::uint32_t blk_size = 512;
   /// Logical blocks in a physical one, as a power of two, 0 .. 15 (QEMU's default).
   std::uint8_t physical_block_exp = 0;
+  /// Request queues, 1 .. max_queues; more than one need VIRTIO_BLK_F_MQ (assumed).
+  std::uint16_t num_queues = 1;
+  /// Bits that may be offered, of those in default_block_features; VIRTIO_BLK_F_RO goes by
+  /// read_only.
+  FeatureSet features = default_block_features;
 };
 
 struct BlockStats {
@@ -39,6 +50,8 @@ struct BlockStats {
 class Block final : public DeviceFunction {
 public:
   static constexpr QueueIndex requestq{0};
+  /// This model's limit.
+  static constexpr std::uint16_t max_queues = 1024;
 
   /// Throws std::invalid_argument when a parameter is out of its range, or the store cannot be
   /// written and the device could.
@@ -46,8 +59,9 @@ public:
 
   DeviceType type() const override { return DeviceType::block; }
   FeatureSet features() const override;
-  std::uint16_t num_queues() const override { return 1; }
+  std::uint16_t num_queues() const override { return params_.num_queues; }
   std::uint16_t max_queue_size(QueueIndex) const override { return params_.queue_size; }
+  std::uint32_t window(QueueIndex queue) const override;
   std::span<const std::byte> config() const override;
   void write_config(std::uint32_t offset, std::span<const std::byte> bytes) override;
   void start(const FeatureSet& negotiated) override;

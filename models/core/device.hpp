@@ -132,6 +132,10 @@ public:
   void fail(Chain& chain, RingError error) override;
   void config_changed() override;
   bool live() const override { return (status_ & VIRTIO_STATUS_DRIVER_OK) != 0 && !resetting_; }
+  bool queue_live(QueueIndex queue) const override {
+    const QueueConfig& q = queues_.at(raw(queue));
+    return q.enabled && !q.resetting;
+  }
   Executor& executor() override { return executor_; }
   const std::string& name() const override { return params_.name; }
 

@@ -29,6 +29,8 @@ public:
   virtual void config_changed() = 0;
   /// DRIVER_OK is set and no reset is under way.
   virtual bool live() const = 0;
+  /// The queue is enabled and not being reset.
+  virtual bool queue_live(QueueIndex queue) const = 0;
   virtual Executor& executor() = 0;
   virtual const std::string& name() const = 0;
 };
@@ -51,7 +53,8 @@ public:
   virtual std::uint16_t num_queues() const = 0;
   /// Largest size of a queue; 0: the queue does not exist.
   virtual std::uint16_t max_queue_size(QueueIndex queue) const = 0;
-  /// How many chains of a queue the function takes at a time. It must be ready for that many.
+  /// How many chains of a queue the function takes at a time. It must be ready for that many. Asked
+  /// after start(); 0 for a queue that does not exist with what was negotiated.
   virtual std::uint32_t window(QueueIndex queue) const { return max_queue_size(queue); }
 
   /// The device-specific configuration space as it stands; empty when the type has none.

@@ -37,6 +37,8 @@ public:
     head_ = place(n);
     size_ -= n;
   }
+  /// Drops the newest elements, all but the `n` oldest; n <= size().
+  void truncate(std::size_t n) { size_ = n; }
   void clear() { head_ = size_ = 0; }
 
 private:

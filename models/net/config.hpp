@@ -29,6 +29,25 @@ inline constexpr std::uint8_t VIRTIO_NET_HDR_F_DATA_VALID = 2;
 inline constexpr std::uint8_t VIRTIO_NET_HDR_F_RSC_INFO = 4;
 inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_NONE = 0;
 
+inline constexpr std::uint8_t VIRTIO_NET_OK = 0;
+inline constexpr std::uint8_t VIRTIO_NET_ERR = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ = 4;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET = 0;
+inline constexpr std::uint16_t VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN = 1;
+
+/// The front of every control command (5.1.6.5); its own data follow, then the driver's room for
+/// `ack`.
+struct virtio_net_ctrl {
+  std::uint8_t class_ = 0;
+  std::uint8_t command = 0;
+};
+static_assert(sizeof(virtio_net_ctrl) == 2);
+
+struct virtio_net_ctrl_mq_pairs_set {
+  le16 virtqueue_pairs;
+};
+static_assert(sizeof(virtio_net_ctrl_mq_pairs_set) == 2);
+
 /// Precedes every frame in both directions. VIRTIO_NET_F_HASH_REPORT would add fields; it is not
 /// offered.
 struct virtio_net_hdr {

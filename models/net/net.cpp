@@ -1,12 +1,9 @@
-#include <virtio/core/chain_io.hpp>
 #include <virtio/net/net.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
-#include <utility>
 
 namespace virtio::net {
 
@@ -14,32 +11,78 @@ namespace {
 constexpr std::size_t header_bytes = sizeof(virtio_net_hdr);
 /// Without VIRTIO_NET_F_MTU both sides count on frames of at most 1514 bytes (5.1.6.3).
 constexpr std::size_t default_mtu = 1500;
+
+unsigned pair_of(QueueIndex queue) {
+  return raw(queue) / 2;
+}
+bool receives(QueueIndex queue) {
+  return raw(queue) % 2 == 0;
+}
 } // namespace
 
 Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
-    : params_(params), wire_(std::move(wire)), transmits_(params.transmit_window),
-      receives_(params.receive_frames), buffers_(params.queue_size) {
+    : params_(params), wire_(std::move(wire)), link_up_(params.link_up) {
   // 5.1.4.1: mtu MUST be between 68 and 65535.
   if (params.mtu < 68)
     throw std::invalid_argument(fmt::format("net: mtu {} is below 68", params.mtu));
   if (params.transmit_window == 0 || params.receive_frames == 0)
     throw std::invalid_argument("net: transmit_window and receive_frames must be at least 1");
-  std::copy(params.mac.begin(), params.mac.end(), config_.mac);
-  config_.status = params.link_up ? VIRTIO_NET_S_LINK_UP : std::uint16_t{0};
-  config_.mtu = params.mtu;
+  if (params.queue_pairs == 0 || params.queue_pairs > max_queue_pairs)
+    throw std::invalid_argument(
+        fmt::format("net: queue_pairs {} is not 1 .. {}", params.queue_pairs, max_queue_pairs));
+  if (!params.features.subset_of(default_net_features))
+    throw std::invalid_argument("net: features has bits outside default_net_features");
+  if (params.queue_pairs > 1 && !features().has(VIRTIO_NET_F_MQ))
+    throw std::invalid_argument("net: more than one of queue_pairs needs VIRTIO_NET_F_MQ and "
+                                "VIRTIO_NET_F_CTRL_VQ in features");
+  const FeatureSet offered = features();
+  if (offered.has(VIRTIO_NET_F_MAC)) std::ranges::copy(params.mac, config_.mac);
+  if (offered.has(VIRTIO_NET_F_MTU)) config_.mtu = params.mtu;
+  if (offered.has(VIRTIO_NET_F_MQ)) config_.max_virtqueue_pairs = params.queue_pairs;
+  show_link();
+  ReceiveQueue::Owner& receive_owner = *this;
+  TransmitQueue::Owner& transmit_owner = *this;
+  receives_.reserve(params.queue_pairs);
+  transmits_.reserve(params.queue_pairs);
+  for (unsigned pair = 0; pair < params.queue_pairs; ++pair) {
+    receives_.emplace_back(receive_queue(pair), params.receive_frames, params.queue_size, stats_,
+                           receive_owner);
+    transmits_.emplace_back(transmit_queue(pair), params.transmit_window, transmit_owner);
+  }
 }
 
 void Net::attach(FunctionHost& host) {
   DeviceFunction::attach(host);
+  for (ReceiveQueue& queue : receives_)
+    queue.attach(host);
+  for (TransmitQueue& queue : transmits_)
+    queue.attach(host);
   wire_->connect(*this, host.executor());
 }
 
 FeatureSet Net::features() const {
-  return {VIRTIO_NET_F_MAC, VIRTIO_NET_F_MTU, VIRTIO_NET_F_STATUS};
+  FeatureSet offered = params_.features;
+  // 2.2: nothing is offered without what it requires; and the control queue has no other use yet.
+  const bool multiqueue =
+      params_.queue_pairs > 1 && offered.has(VIRTIO_NET_F_CTRL_VQ) && offered.has(VIRTIO_NET_F_MQ);
+  return offered.set(VIRTIO_NET_F_MQ, multiqueue).set(VIRTIO_NET_F_CTRL_VQ, multiqueue);
+}
+
+// 2.2: the driver MUST NOT accept a feature without the one that it requires (5.1.3.1).
+bool Net::accepts(const FeatureSet& accepted) const {
+  return !accepted.has(VIRTIO_NET_F_MQ) || accepted.has(VIRTIO_NET_F_CTRL_VQ);
+}
+
+std::uint16_t Net::num_queues() const {
+  const bool control = features().has(VIRTIO_NET_F_CTRL_VQ);
+  return static_cast<std::uint16_t>(2 * params_.queue_pairs + (control ? 1 : 0));
 }
 
 std::uint32_t Net::window(QueueIndex queue) const {
-  return queue == transmitq ? params_.transmit_window : params_.queue_size;
+  // Commands are executed one after the other.
+  if (queue == controlq()) return negotiated_.has(VIRTIO_NET_F_CTRL_VQ) ? 1 : 0;
+  if (pair_of(queue) >= pairs_) return 0;
+  return receives(queue) ? params_.queue_size : params_.transmit_window;
 }
 
 std::span<const std::byte> Net::config() const {
@@ -47,186 +90,101 @@ std::span<const std::byte> Net::config() const {
 }
 
 void Net::set_link(bool up) {
-  if (up == link_up()) return;
-  config_.status = static_cast<std::uint16_t>(config_.status ^ VIRTIO_NET_S_LINK_UP);
-  host().config_changed();
+  if (up == link_up_) return;
+  link_up_ = up;
+  show_link();
+  if (features().has(VIRTIO_NET_F_STATUS)) host().config_changed();
+}
+
+void Net::show_link() {
+  const bool shown = link_up_ && features().has(VIRTIO_NET_F_STATUS);
+  config_.status = shown ? VIRTIO_NET_S_LINK_UP : std::uint16_t{0};
 }
 
 void Net::start(const FeatureSet& negotiated) {
+  negotiated_ = negotiated;
+  pairs_ = negotiated.has(VIRTIO_NET_F_MQ) ? params_.queue_pairs : std::uint16_t{1};
   const bool mtu = negotiated.has(VIRTIO_NET_F_MTU);
   receive_mtu_ = mtu ? params_.mtu : default_mtu;
   // A driver that does not know the MTU may send the usual; up to the MTU, frames MUST be forwarded
   // (5.1.4.1).
   transmit_mtu_ = mtu ? params_.mtu : std::max<std::size_t>(params_.mtu, default_mtu);
+  for (ReceiveQueue& queue : receives_)
+    queue.start(negotiated.has(VIRTIO_NET_F_MRG_RXBUF));
+  for (TransmitQueue& queue : transmits_)
+    queue.start(header_bytes + sizeof(EthernetHeader) + vlan_tag_bytes + transmit_mtu_);
   wire_->driver_ready();
 }
 
 void Net::reset() {
-  receives_.clear();
+  negotiated_ = {};
+  pairs_ = 1;
+  steering_.enable(1);
+  for (ReceiveQueue& queue : receives_)
+    queue.reset();
 }
 
 void Net::on_chain(Chain& chain) {
-  if (chain.queue == receiveq) {
-    buffers_.push(&chain);
-    match_buffers();
-    return;
-  }
-  Slot& slot = transmits_.push();
-  slot.chain = &chain;
-  slot.state = Slot::State::moving;
-  start_task(chain, [&] { return read_frame(slot); });
+  const unsigned pair = pair_of(chain.queue);
+  if (pair >= pairs_)
+    start_task(chain, [&] { return read_command(chain); });
+  else if (receives(chain.queue))
+    receives_[pair].on_chain(chain);
+  else
+    transmits_[pair].on_chain(chain);
 }
 
-// What the function holds of the queue is forgotten. Frames that were under way to the driver's
-// buffers wait for new ones.
 void Net::on_abort(QueueIndex queue) {
-  if (queue == transmitq) {
-    transmits_.clear();
+  if (queue == controlq() && negotiated_.has(VIRTIO_NET_F_CTRL_VQ))
+    command_ = nullptr;
+  else if (pair_of(queue) >= receives_.size())
     return;
-  }
-  buffers_.clear();
-  matched_ = 0;
+  else if (receives(queue))
+    receives_[pair_of(queue)].on_abort();
+  else
+    transmits_[pair_of(queue)].on_abort();
 }
-
-// --- transmission (5.1.6.2) ---------------------------------------------------------------------
 
 // No offload is offered, so nothing of virtio_net_hdr matters: flags that are not known MUST be
-// ignored, and csum_start, csum_offset and hdr_len MUST NOT be relied on. Device-writable buffers
-// are left alone.
-Task<> Net::read_frame(Slot& slot) {
-  const Dma dma = host().dma(transmitq);
-  const auto pieces = slot.chain->readable();
-  const std::uint64_t len = slot.chain->readable_len;
-  slot.bytes.clear();
-  if (len <= header_bytes + sizeof(EthernetHeader) + vlan_tag_bytes + transmit_mtu_ && len > 0) {
-    slot.bytes.resize(len);
-    const DmaStatus status =
-        co_await dma.gather(pieces.front(), pieces.subspan(1), slot.bytes.data(), AccessKind::data);
-    if (status == DmaStatus::cancelled) co_return;
-    slot.state = status == DmaStatus::ok ? Slot::State::moved : Slot::State::failed;
-  } else {
-    slot.state = Slot::State::moved;
-  }
-  finish_transmits();
-}
-
-/// Sends and returns what was read, in order; a frame that is still being read holds back the later
-/// ones. What a frame sets off on the wire may come back here: the outer call then goes on.
-void Net::finish_transmits() {
-  if (std::exchange(sending_, true)) return;
-  const Dma dma = host().dma(transmitq);
-  while (!transmits_.empty() && transmits_.front().state != Slot::State::moving) {
-    Slot& slot = transmits_.front();
-    Chain* const chain = std::exchange(slot.chain, nullptr);
-    if (slot.state == Slot::State::failed) {
-      // The queue is over until it is reset: this frame stays in front of the later ones.
-      if (chain) host().fail(*chain, RingError::data_unreadable);
-      break;
-    }
-    transmits_.pop(); // its slot is not used again before its chain is returned
-    send(slot.bytes);
-    if (dma.scope().cancelled()) break;
-    host().complete(*chain, 0, {.full = true}); // read as far as it will ever be
-  }
-  sending_ = false;
-}
-
-void Net::send(Frame bytes) {
+// ignored, and csum_start, csum_offset and hdr_len MUST NOT be relied on (5.1.6.2.1).
+void Net::transmitted(QueueIndex queue, std::span<const std::byte> bytes) {
   const Frame frame = bytes.subspan(std::min(bytes.size(), header_bytes));
   if (frame.size() < sizeof(EthernetHeader) ||
       frame.size() > max_frame_bytes(frame, transmit_mtu_)) {
     ++stats_.tx_malformed;
-  } else if (!link_up()) {
+  } else if (!link_up_) {
     ++stats_.tx_no_link;
   } else {
     ++stats_.tx_frames;
     stats_.tx_bytes += frame.size();
+    if (enabled_pairs() > 1)
+      steering_.transmitted(frame, static_cast<std::uint16_t>(pair_of(queue)));
     wire_->transmit(frame);
   }
 }
 
-// --- reception (5.1.6.3, 5.1.6.4) ---------------------------------------------------------------
-
 void Net::on_frame(Frame frame) {
-  if (!host().live() || !link_up()) {
+  if (!host().live() || !link_up_) {
     ++stats_.rx_no_driver;
   } else if (frame.size() < sizeof(EthernetHeader) ||
              frame.size() > max_frame_bytes(frame, receive_mtu_)) {
     ++stats_.rx_malformed; // 5.1.4.1: MUST NOT pass frames that exceed mtu
-  } else if (receives_.full()) {
-    ++stats_.rx_no_buffer;
+  } else if (ReceiveQueue* queue = destination(frame)) {
+    queue->receive(frame);
   } else {
-    // Neither GUEST_CSUM nor any GUEST_TSO is offered: flags and gso_type MUST be zero (5.1.6.4.1).
-    // Without MRG_RXBUF num_buffers MUST be 1.
-    virtio_net_hdr header;
-    header.num_buffers = std::uint16_t{1};
-    Slot& slot = receives_.push();
-    slot.bytes.resize(header_bytes + frame.size());
-    std::memcpy(slot.bytes.data(), &header, header_bytes);
-    std::copy(frame.begin(), frame.end(), slot.bytes.begin() + header_bytes);
-    match_buffers();
+    ++stats_.rx_in_reset;
   }
 }
 
-// Without VIRTIO_NET_F_MRG_RXBUF a frame takes one buffer (5.1.6.3.2). One that the driver made too
-// small for it - it SHOULD post 1526 bytes - costs the frame; the buffer stays for the next.
-void Net::match_buffers() {
-  while (matched_ < receives_.size() && !buffers_.empty()) {
-    Slot& slot = receives_[matched_];
-    Chain& chain = *buffers_.front();
-    slot.chain = nullptr;
-    slot.state = Slot::State::moved;
-    ++matched_;
-    if (slot.bytes.size() > chain.writable_len) {
-      ++stats_.rx_small_buffer;
-      finish_receives();
-      continue;
-    }
-    buffers_.pop();
-    slot.chain = &chain;
-    slot.state = Slot::State::moving;
-    start_task(chain, [&] { return write_frame(slot); });
+// 5.1.6.5.6.2: another queue while that of the flow is being reset, none while all are.
+ReceiveQueue* Net::destination(Frame frame) {
+  if (!negotiated_.has(VIRTIO_NET_F_MQ)) return &receives_.front();
+  const unsigned first = steering_.select(frame);
+  for (unsigned i = 0; i < steering_.pairs(); ++i) {
+    const unsigned pair = (first + i) % steering_.pairs();
+    if (host().queue_live(receive_queue(pair))) return &receives_[pair];
   }
-}
-
-Task<> Net::write_frame(Slot& slot) {
-  const Dma dma = host().dma(receiveq);
-  PieceCursor room(slot.chain->writable());
-  for (std::size_t done = 0; done < slot.bytes.size();) {
-    const PieceRun run = room.take(slot.bytes.size() - done);
-    const DmaStatus status =
-        co_await dma.scatter(run.first, run.rest, slot.bytes.data() + done, AccessKind::data);
-    if (status == DmaStatus::cancelled) co_return;
-    if (status != DmaStatus::ok) {
-      slot.state = Slot::State::failed;
-      finish_receives();
-      co_return;
-    }
-    done += run.len;
-  }
-  slot.state = Slot::State::moved;
-  finish_receives();
-}
-
-/// Returns buffers to the driver in the order in which the frames arrived.
-void Net::finish_receives() {
-  while (matched_ > 0 && receives_.front().state != Slot::State::moving) {
-    Slot& slot = receives_.front();
-    if (slot.state == Slot::State::failed) {
-      buffers_.clear(); // the queue is over until it is reset
-      if (Chain* chain = std::exchange(slot.chain, nullptr))
-        host().fail(*chain, RingError::data_unwritable);
-      return;
-    }
-    Chain* const chain = std::exchange(slot.chain, nullptr);
-    const auto written = static_cast<std::uint32_t>(slot.bytes.size());
-    receives_.pop();
-    --matched_;
-    if (!chain) continue; // dropped
-    ++stats_.rx_frames;
-    stats_.rx_bytes += written - header_bytes;
-    host().complete(*chain, written);
-  }
+  return nullptr;
 }
 
 } // namespace virtio::net

@@ -1,11 +1,14 @@
-// The network device (virtio 1.4, 5.1) with one pair of queues: transmits to a Wire and receives
-// from it, without offloads. Several frames are under way in each direction at once, and they
-// leave, arrive and come back in order.
+// The network device (virtio 1.4, 5.1): transmits to a Wire and receives from it, over one pair of
+// queues or, with VIRTIO_NET_F_MQ, as many as the driver enables; without offloads. Several frames
+// of a queue are under way at once, and they leave, arrive and come back in order.
 #pragma once
 
 #include <virtio/core/device_function.hpp>
-#include <virtio/core/fifo.hpp>
 #include <virtio/net/config.hpp>
+#include <virtio/net/receive_queue.hpp>
+#include <virtio/net/stats.hpp>
+#include <virtio/net/steering.hpp>
+#include <virtio/net/transmit_queue.hpp>
 #include <virtio/net/wire.hpp>
 
 #include <cstdint>
@@ -14,37 +17,47 @@
 
 namespace virtio::net {
 
+/// What a network device offers unless the platform says otherwise: VIRTIO_NET_F_MQ and
+/// VIRTIO_NET_F_CTRL_VQ only with more than one pair of queues.
+inline constexpr FeatureSet default_net_features{VIRTIO_NET_F_MTU,       VIRTIO_NET_F_MAC,
+                                                 VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_STATUS,
+                                                 VIRTIO_NET_F_CTRL_VQ,   VIRTIO_NET_F_MQ};
+
 struct NetParams {
   MacAddress mac{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
   /// 68 .. 65535 (5.1.4.1).
   std::uint16_t mtu = 1500;
   /// Entries of each queue, a power of two (QEMU's default).
   std::uint16_t queue_size = 256;
-  /// Frames that the device reads from guest memory at a time (assumed).
+  /// Frames that the device reads from guest memory at a time, for each queue (assumed).
   std::uint16_t transmit_window = 32;
-  /// Received frames that may wait for buffers, and be under way to them (assumed).
+  /// Received frames that may wait for buffers, and be under way to them, for each queue (assumed).
   std::uint16_t receive_frames = 256;
   bool link_up = true;
+  /// max_virtqueue_pairs, 1 .. max_queue_pairs; more than one needs VIRTIO_NET_F_MQ and
+  /// VIRTIO_NET_F_CTRL_VQ (QEMU's default).
+  std::uint16_t queue_pairs = 1;
+  /// Bits that may be offered, of those in default_net_features.
+  FeatureSet features = default_net_features;
 };
 
-struct NetStats {
-  std::uint64_t tx_frames = 0;
-  std::uint64_t tx_bytes = 0; ///< without virtio_net_hdr
-  std::uint64_t tx_malformed =
-      0; ///< too short for header and Ethernet, or longer than the MTU allows
-  std::uint64_t tx_no_link = 0;
-  std::uint64_t rx_frames = 0;
-  std::uint64_t rx_bytes = 0;
-  std::uint64_t rx_malformed = 0;    ///< came with a length that the driver must not be given
-  std::uint64_t rx_no_driver = 0;    ///< came without DRIVER_OK or with the link down
-  std::uint64_t rx_no_buffer = 0;    ///< came while receive_frames were waiting
-  std::uint64_t rx_small_buffer = 0; ///< did not fit into the driver's buffer
-};
-
-class Net final : public DeviceFunction, private FrameSink {
+class Net final : public DeviceFunction,
+                  private FrameSink,
+                  private ReceiveQueue::Owner,
+                  private TransmitQueue::Owner {
 public:
   static constexpr QueueIndex receiveq{0};
   static constexpr QueueIndex transmitq{1};
+  /// This model's limit; the specification's is 0x8000.
+  static constexpr std::uint16_t max_queue_pairs = 1024;
+
+  /// Queues of pair 0 .. queue_pairs - 1; the specification's receiveq1 is that of pair 0.
+  static constexpr QueueIndex receive_queue(unsigned pair) {
+    return QueueIndex{static_cast<std::uint16_t>(2 * pair)};
+  }
+  static constexpr QueueIndex transmit_queue(unsigned pair) {
+    return QueueIndex{static_cast<std::uint16_t>(2 * pair + 1)};
+  }
 
   /// Throws std::invalid_argument when a parameter is out of its range.
   Net(const NetParams& params, std::unique_ptr<Wire> wire);
@@ -55,7 +68,8 @@ public:
   void attach(FunctionHost& host) override;
   DeviceType type() const override { return DeviceType::net; }
   FeatureSet features() const override;
-  std::uint16_t num_queues() const override { return 2; }
+  bool accepts(const FeatureSet& accepted) const override;
+  std::uint16_t num_queues() const override;
   std::uint16_t max_queue_size(QueueIndex) const override { return params_.queue_size; }
   std::uint32_t window(QueueIndex queue) const override;
   std::span<const std::byte> config() const override;
@@ -66,37 +80,38 @@ public:
 
   const NetStats& stats() const { return stats_; }
   Wire& wire() const { return *wire_; }
+  /// The control queue's number with what was negotiated (5.1.2).
+  QueueIndex controlq() const { return receive_queue(pairs_); }
+  /// Pairs of queues that the driver enabled.
+  std::uint16_t enabled_pairs() const { return steering_.pairs(); }
 
 private:
-  /// A frame between the wire and guest memory, with its header in front.
-  struct Slot {
-    enum class State : std::uint8_t { moving, moved, failed };
-
-    std::vector<std::byte> bytes;
-    Chain* chain = nullptr;
-    State state = State::moving;
-  };
-
-  bool link_up() const { return (config_.status & VIRTIO_NET_S_LINK_UP) != 0; }
+  void show_link();
   void on_frame(Frame frame) override;
-  Task<> read_frame(Slot& slot);
-  void finish_transmits();
-  void send(Frame frame);
-  void match_buffers();
-  Task<> write_frame(Slot& slot);
-  void finish_receives();
+  void receive_idle() override;
+  void transmitted(QueueIndex queue, std::span<const std::byte> bytes) override;
+
+  ReceiveQueue* destination(Frame frame);
+  Task<> read_command(Chain& chain);
+  Task<> answer_command(Chain& chain);
+  std::uint8_t execute(std::span<const std::byte> command);
+  bool set_pairs(std::uint16_t pairs);
+  void try_answer();
 
   NetParams params_;
   std::unique_ptr<Wire> wire_;
   virtio_net_config config_;
+  NetStats stats_;
+  FeatureSet negotiated_;
+  std::uint16_t pairs_ = 1; // that exist with what was negotiated
+  bool link_up_;
   std::size_t transmit_mtu_ = 0;
   std::size_t receive_mtu_ = 0;
-  Fifo<Slot> transmits_; // in the order of the queue
-  bool sending_ = false;
-  Fifo<Slot> receives_;     // in the order of arrival: under way first, then waiting
-  std::size_t matched_ = 0; // of receives_ have a chain
-  Fifo<Chain*> buffers_;    // posted in receiveq
-  NetStats stats_;
+  std::vector<ReceiveQueue> receives_; // by pair
+  std::vector<TransmitQueue> transmits_;
+  FlowSteering steering_;
+  Chain* command_ = nullptr; // executed, and not answered before it is in force
+  std::uint8_t ack_ = VIRTIO_NET_OK;
 };
 
 } // namespace virtio::net

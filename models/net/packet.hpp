@@ -1,5 +1,5 @@
-// Ethernet, ARP, IPv4, UDP, ICMP and DHCP as they are on the wire, for what looks into frames: the
-// device (frame lengths) and the scripted peers.
+// Ethernet, ARP, IPv4, IPv6, UDP, ICMP and DHCP as they are on the wire, for what looks into
+// frames: the device (frame lengths, flows) and the scripted peers.
 #pragma once
 
 #include <array>
@@ -38,6 +38,7 @@ private:
 };
 using be16 = BigEndian<std::uint16_t>;
 using be32 = BigEndian<std::uint32_t>;
+using be64 = BigEndian<std::uint64_t>;
 
 /// 10.0.2.15 is ipv4(10, 0, 2, 15).
 constexpr std::uint32_t ipv4(unsigned a, unsigned b, unsigned c, unsigned d) {
@@ -48,6 +49,7 @@ inline constexpr std::uint16_t ethertype_ipv4 = 0x0800;
 inline constexpr std::uint16_t ethertype_arp = 0x0806;
 inline constexpr std::uint16_t ethertype_vlan = 0x8100;
 inline constexpr std::uint16_t ethertype_service_vlan = 0x88a8;
+inline constexpr std::uint16_t ethertype_ipv6 = 0x86dd;
 
 struct EthernetHeader {
   MacAddress destination{};
@@ -56,6 +58,13 @@ struct EthernetHeader {
 };
 static_assert(sizeof(EthernetHeader) == 14);
 inline constexpr std::size_t vlan_tag_bytes = 4;
+
+/// What follows a type of ethertype_vlan or ethertype_service_vlan.
+struct VlanTag {
+  be16 priority_and_id;
+  be16 type;
+};
+static_assert(sizeof(VlanTag) == vlan_tag_bytes);
 /// The shortest frame on a wire, without the frame check sequence.
 inline constexpr std::size_t min_frame_bytes = 60;
 
@@ -92,6 +101,17 @@ struct Ipv4Header {
   be32 destination;
 };
 static_assert(sizeof(Ipv4Header) == 20);
+
+struct Ipv6Header {
+  std::uint8_t version_and_class = 0x60;
+  std::array<std::uint8_t, 3> class_and_flow{};
+  be16 payload_len;
+  std::uint8_t next_header = 0;
+  std::uint8_t hop_limit = 64;
+  std::array<be64, 2> source{};
+  std::array<be64, 2> destination{};
+};
+static_assert(sizeof(Ipv6Header) == 40);
 
 struct UdpHeader {
   be16 source_port;

@@ -48,7 +48,7 @@ protected:
     std::copy(content.begin(), content.end(), store->memory().begin());
     bench_ = std::make_unique<FunctionBench>(std::make_unique<Block>(params, std::move(store)),
                                              by_pointer);
-    bench_->start({VIRTIO_BLK_F_FLUSH});
+    bench_->start(FeatureSet{VIRTIO_BLK_F_FLUSH}.set(VIRTIO_BLK_F_MQ, params.num_queues > 1));
   }
   void SetUp() override { build(); }
 
@@ -390,7 +390,61 @@ TEST_F(BlockTest, ParametersOutOfRangeAreRefused) {
   EXPECT_THROW(with({.blk_size = 256}), std::invalid_argument);
   EXPECT_THROW(with({.blk_size = 1000}), std::invalid_argument);
   EXPECT_THROW(with({.physical_block_exp = 16}), std::invalid_argument);
+  EXPECT_THROW(with({.num_queues = 0}), std::invalid_argument);
+  EXPECT_THROW(with({.num_queues = Block::max_queues + 1}), std::invalid_argument);
+  EXPECT_THROW(with({.num_queues = 2, .features = {}}), std::invalid_argument);
+  EXPECT_THROW(with({.features = {VIRTIO_BLK_F_DISCARD}}), std::invalid_argument);
   EXPECT_THROW(RamStore(100), std::invalid_argument);
+}
+
+TEST_F(BlockTest, SeveralQueuesAreOfferedAsMultiqueue) {
+  EXPECT_FALSE(block().features().has(VIRTIO_BLK_F_MQ));
+  EXPECT_EQ(config().num_queues, 0);
+  build({.num_queues = 4});
+  EXPECT_TRUE(block().features().has(VIRTIO_BLK_F_MQ));
+  EXPECT_EQ(config().num_queues, 4);
+  EXPECT_EQ(block().num_queues(), 4);
+}
+
+TEST_F(BlockTest, EveryQueueTakesEveryRequestAndNoneWaitsForAnother) {
+  build({.num_queues = 3}, false);
+  bench_->port().hold = true;
+  std::vector<FunctionBench::Request*> requests;
+  for (std::uint16_t queue = 0; queue < 3; ++queue)
+    requests.push_back(
+        &bench_->submit(QueueIndex{queue}, header(VIRTIO_BLK_T_IN, queue), {512, 1}));
+  while (bench_->port().waiting() > 0 && !requests[2]->completed) {
+    bench_->port().answer_one(bench_->port().waiting() - 1); // always the last queue's access
+    bench_->run();
+  }
+  EXPECT_TRUE(requests[2]->completed);
+  EXPECT_FALSE(requests[0]->completed || requests[1]->completed);
+  bench_->abort(QueueIndex{0});
+  bench_->run_stepped();
+  EXPECT_FALSE(requests[0]->completed) << "its queue was reset";
+  EXPECT_TRUE(requests[1]->completed);
+  for (std::uint16_t queue = 1; queue < 3; ++queue) {
+    Bytes expected = disk(queue, 1);
+    expected.push_back(std::byte{VIRTIO_BLK_S_OK});
+    EXPECT_EQ(bench_->answer(*requests[queue]), expected);
+  }
+}
+
+TEST_F(BlockTest, WithoutMultiqueueNegotiatedOnlyTheFirstQueueTakesRequests) {
+  build({.num_queues = 3});
+  bench_->reset();
+  bench_->start({VIRTIO_BLK_F_FLUSH});
+  EXPECT_FALSE(bench_->submit(QueueIndex{1}, header(VIRTIO_BLK_T_IN, 0), {512, 1}).completed);
+  EXPECT_EQ(status(send(header(VIRTIO_BLK_T_IN, 0), {512, 1})), VIRTIO_BLK_S_OK);
+}
+
+TEST_F(BlockTest, WhatIsNotToBeOfferedIsNotAndItsFieldsAreZero) {
+  build({.features = {}});
+  EXPECT_EQ(block().features(), FeatureSet{});
+  Bytes rest(block().config().begin() + 8, block().config().end());
+  EXPECT_EQ(rest, Bytes(rest.size(), std::byte{0}));
+  build({.read_only = true, .features = {VIRTIO_BLK_F_TOPOLOGY}});
+  EXPECT_EQ(block().features(), (FeatureSet{VIRTIO_BLK_F_TOPOLOGY, VIRTIO_BLK_F_RO}));
 }
 
 TEST_F(BlockTest, ManyRequestsAreUnderWayAtOnceAndEndInAnyOrder) {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -100,6 +101,7 @@ public:
     bool completed = false;
     bool failed = false;
     std::uint32_t written = 0;
+    CompletionHints hints;
     RingError error = RingError::none;
   };
 
@@ -124,6 +126,8 @@ public:
   void start(FeatureSet negotiated) {
     live_ = true;
     function_->start(negotiated);
+    for (std::uint16_t i = 0; i < queues_.size(); ++i)
+      queues_[i]->credits = function_->window(QueueIndex{i});
   }
 
   /// Makes a chain available: `readable` is cut into descriptors of the sizes given (all of it in
@@ -235,17 +239,21 @@ public:
 
   int config_changes = 0;
   std::vector<Request*> used; ///< in order of completion
+  /// Called within every completion, for what an engine or a driver may do there.
+  std::function<void()> on_complete;
 
   Dma dma(QueueIndex queue) override {
     DmaPort& port = by_pointer_ ? static_cast<DmaPort&>(host_port_) : stepped_port_;
     return Dma(port, queues_.at(raw(queue))->scope, raw(queue));
   }
-  void complete(Chain& chain, std::uint32_t written, CompletionHints) override {
+  void complete(Chain& chain, std::uint32_t written, CompletionHints hints) override {
     Request& r = find(chain);
     EXPECT_FALSE(r.completed || r.failed) << "a chain came back twice";
     r.completed = true;
     r.written = written;
+    r.hints = hints;
     used.push_back(&r);
+    if (const auto call = on_complete) call();
     Queue& q = *queues_.at(raw(chain.queue));
     ++q.credits;
     emit(q);
@@ -259,6 +267,12 @@ public:
   }
   void config_changed() override { ++config_changes; }
   bool live() const override { return live_; }
+  bool queue_live(QueueIndex queue) const override {
+    const Queue& q = *queues_.at(raw(queue));
+    return q.enabled && !q.scope.cancelled();
+  }
+  /// A queue that the driver enabled, as all are at first; a reset leaves that as it is.
+  void set_enabled(QueueIndex queue, bool enabled) { queues_.at(raw(queue))->enabled = enabled; }
   Executor& executor() override { return executor_; }
   const std::string& name() const override { return name_; }
 
@@ -267,6 +281,7 @@ private:
     Queue(Executor& executor, std::string name) : scope(executor, std::move(name)) {}
     Scope scope;
     std::uint32_t credits = 0;
+    bool enabled = true;
     bool emitting = false;
     bool halted = false;
     std::deque<Request*> waiting;

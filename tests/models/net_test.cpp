@@ -1,90 +1,16 @@
-#include "models/function_bench.hpp"
-
-#include <virtio/net/net.hpp>
-
-#include <gtest/gtest.h>
-
-#include <vector>
+#include "models/net_bench.hpp"
 
 namespace virtio::net {
 namespace {
 
-using test::Bytes;
-using test::cut;
-using test::FunctionBench;
-using test::pattern;
-
-/// Keeps what the device sends, and brings what the test sends.
-class TestWire final : public Wire {
-public:
-  void transmit(Frame frame) override { sent.emplace_back(frame.begin(), frame.end()); }
-  void driver_ready() override { ++ready; }
-  using Wire::deliver;
-  std::vector<Bytes> sent;
-  int ready = 0;
-};
-
-/// `size` bytes that begin like an Ethernet frame of IPv4.
-Bytes frame_of(std::size_t size, unsigned seed = 1) {
-  Bytes frame = pattern(size, seed);
-  if (size >= 14) {
-    frame[12] = std::byte{0x08};
-    frame[13] = std::byte{0x00};
-  }
-  return frame;
-}
-Bytes tagged(Bytes frame) {
-  frame[12] = std::byte{0x81};
-  return frame;
-}
-Bytes with_header(const Bytes& frame, virtio_net_hdr header = {}) {
-  Bytes bytes(sizeof header + frame.size());
-  std::memcpy(bytes.data(), &header, sizeof header);
-  std::copy(frame.begin(), frame.end(), bytes.begin() + sizeof header);
-  return bytes;
-}
-/// What the driver finds in its buffer.
-Bytes as_received(const Bytes& frame) {
-  virtio_net_hdr header;
-  header.num_buffers = std::uint16_t{1};
-  return with_header(frame, header);
-}
-
-class NetTest : public testing::Test {
-protected:
-  void build(NetParams params = {}, bool by_pointer = true, std::unique_ptr<Wire> other = nullptr) {
-    auto wire = std::make_unique<TestWire>();
-    wire_ = other ? nullptr : wire.get();
-    bench_ = std::make_unique<FunctionBench>(
-        std::make_unique<Net>(params, other ? std::move(other) : std::move(wire)), by_pointer);
-    bench_->start(net().features());
-  }
-  void SetUp() override { build(); }
-
-  Net& net() { return bench_->as<Net>(); }
-  const NetStats& stats() { return net().stats(); }
-  FunctionBench::Request& transmit(const Bytes& bytes) {
-    return bench_->submit(Net::transmitq, bytes, {});
-  }
-  FunctionBench::Request& post(std::vector<std::uint32_t> sizes = {1526}) {
-    return bench_->submit(Net::receiveq, {}, std::move(sizes));
-  }
-  virtio_net_config config() {
-    virtio_net_config c;
-    std::memcpy(&c, bench_->function().config().data(), sizeof c);
-    return c;
-  }
-
-  TestWire* wire_ = nullptr;
-  std::unique_ptr<FunctionBench> bench_;
-};
+class NetTest : public NetBench {};
 
 // --- what the driver sees of the device ----------------------------------------------------------
 
-TEST_F(NetTest, OffersMacStatusAndMtu) {
+TEST_F(NetTest, OffersMacStatusMtuAndMergeableBuffers) {
   EXPECT_EQ(net().type(), DeviceType::net);
-  EXPECT_EQ(net().features(),
-            (FeatureSet{VIRTIO_NET_F_MAC, VIRTIO_NET_F_STATUS, VIRTIO_NET_F_MTU}));
+  EXPECT_EQ(net().features(), (FeatureSet{VIRTIO_NET_F_MAC, VIRTIO_NET_F_STATUS, VIRTIO_NET_F_MTU,
+                                          VIRTIO_NET_F_MRG_RXBUF}));
   EXPECT_EQ(net().num_queues(), 2);
 }
 
@@ -374,6 +300,7 @@ TEST_F(NetTest, FramesTooShortToBeFramesAreNotPassed) {
 }
 
 TEST_F(NetTest, ABufferTooSmallCostsTheFrameAndStaysForTheNext) {
+  negotiate({VIRTIO_NET_F_MAC});
   auto& small = post({80});
   auto& large = post();
   wire_->deliver(frame_of(69, 1));
@@ -424,6 +351,7 @@ TEST_F(NetTest, WritesManyFramesAtOnceAndReturnsThemInOrder) {
 
 TEST_F(NetTest, ADroppedFrameBehindASlowOneDoesNotHoldUpTheNext) {
   build({}, false);
+  negotiate({VIRTIO_NET_F_MAC});
   bench_->port().hold = true;
   auto& first = post();
   auto& second = post({72});
