@@ -30,6 +30,9 @@ Console::Console(const ConsoleParams& params, Sink sink)
       buffers_(params.queue_size) {
   if (params.input_limit == 0)
     throw std::invalid_argument("console: input_limit must be at least 1");
+  if (!params.features.subset_of(default_console_features))
+    throw std::invalid_argument("console: features has bits outside default_console_features");
+  if (!params.features.has(VIRTIO_CONSOLE_F_SIZE)) return;
   config_.cols = params.cols;
   config_.rows = params.rows;
 }
@@ -42,12 +45,14 @@ std::span<const std::byte> Console::config() const {
 // output.
 void Console::write_config(std::uint32_t offset, std::span<const std::byte> bytes) {
   constexpr std::uint32_t at = offsetof(virtio_console_config, emerg_wr);
+  if (!params_.features.has(VIRTIO_CONSOLE_F_EMERG_WRITE)) return;
   if (offset > at || at - offset >= bytes.size()) return;
   ++stats_.bytes_out;
   sink_(bytes.subspan(at - offset, 1));
 }
 
 void Console::resize(std::uint16_t cols, std::uint16_t rows) {
+  if (!params_.features.has(VIRTIO_CONSOLE_F_SIZE)) return;
   if (cols == config_.cols && rows == config_.rows) return;
   config_.cols = cols;
   config_.rows = rows;

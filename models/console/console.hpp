@@ -23,6 +23,10 @@ using Sink = std::function<void(std::span<const std::byte>)>;
 /// sentence that names the file; a write that fails later is dropped.
 tl::expected<Sink, std::string> file_sink(const std::filesystem::path& path);
 
+/// What a console offers unless the platform says otherwise.
+inline constexpr FeatureSet default_console_features{VIRTIO_CONSOLE_F_SIZE,
+                                                     VIRTIO_CONSOLE_F_EMERG_WRITE};
+
 struct ConsoleParams {
   std::uint16_t cols = 80;
   std::uint16_t rows = 25;
@@ -30,6 +34,8 @@ struct ConsoleParams {
   std::uint16_t queue_size = 64;
   /// How many bytes of input may wait for the driver (assumed).
   std::uint32_t input_limit = 64 * 1024;
+  /// Bits that are offered, of those in default_console_features.
+  FeatureSet features = default_console_features;
 };
 
 struct ConsoleStats {
@@ -43,7 +49,8 @@ public:
   static constexpr QueueIndex receiveq{0};
   static constexpr QueueIndex transmitq{1};
 
-  /// Throws std::invalid_argument when input_limit is 0.
+  /// Throws std::invalid_argument when input_limit is 0 or there are features that it does not
+  /// have.
   Console(const ConsoleParams& params, Sink sink);
 
   /// Bytes typed at the port, at any time. They wait for the driver, across resets too, up to the
@@ -53,9 +60,7 @@ public:
   void resize(std::uint16_t cols, std::uint16_t rows);
 
   DeviceType type() const override { return DeviceType::console; }
-  FeatureSet features() const override {
-    return {VIRTIO_CONSOLE_F_SIZE, VIRTIO_CONSOLE_F_EMERG_WRITE};
-  }
+  FeatureSet features() const override { return params_.features; }
   std::uint16_t num_queues() const override { return 2; }
   std::uint16_t max_queue_size(QueueIndex) const override { return params_.queue_size; }
   /// Output is one chain at a time, so that bytes leave in order whatever the memory's timing.

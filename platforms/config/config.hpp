@@ -50,6 +50,41 @@ struct MediaConfig {
 // there is none yet.
 struct RingConfig {};
 
+// What a device offers to its driver, feature by feature. VIRTIO_F_VERSION_1 always is.
+struct FeaturesConfig { // of every type
+  bool indirect_desc = true;
+  bool event_idx = true;
+  bool access_platform = true;
+  bool packed = true;
+  bool in_order = false;
+  bool order_platform = true;
+  bool notification_data = false;
+  bool ring_reset = true;
+};
+
+struct BlockFeaturesConfig {
+  bool seg_max = true;
+  bool blk_size = true;
+  bool flush = true;
+  bool topology = true;
+  bool config_wce = true;
+  bool mq = true;
+};
+
+struct NetFeaturesConfig {
+  bool mtu = true;
+  bool mac = true;
+  bool mrg_rxbuf = true;
+  bool status = true;
+  bool ctrl_vq = true;
+  bool mq = true;
+};
+
+struct ConsoleFeaturesConfig {
+  bool size = true;
+  bool emerg_write = true;
+};
+
 struct EntropyConfig {};
 
 struct BlockConfig {
@@ -57,6 +92,8 @@ struct BlockConfig {
   std::optional<ByteSize> capacity; // set if and only if there is no medium; a multiple of 512
   bool read_only = false;
   std::string serial; // at most 20 bytes; empty: the device's name
+  std::uint16_t queues = 1;
+  BlockFeaturesConfig features;
 };
 
 struct NetConfig {
@@ -65,6 +102,8 @@ struct NetConfig {
   Wire wire = Wire::loopback;
   std::optional<std::string> capture;          // pcap file name inside --out
   std::optional<std::filesystem::path> replay; // pcap file whose frames arrive; resolved, exists
+  std::uint16_t queues = 1;                    // pairs of them
+  NetFeaturesConfig features;
 };
 
 struct ConsoleConfig {
@@ -72,6 +111,7 @@ struct ConsoleConfig {
   std::uint16_t cols = 80;
   std::uint16_t rows = 25;
   std::string input; // bytes that arrive on the port as soon as the driver offers buffers
+  ConsoleFeaturesConfig features;
 };
 
 struct DeviceConfig {
@@ -84,6 +124,7 @@ struct DeviceConfig {
   std::uint8_t slot = 0;
   std::uint16_t queue_size = 256; // largest a driver may choose; a power of two, 1..32768
   SimTime reset_timeout = std::chrono::milliseconds{1};
+  FeaturesConfig features;
   RingConfig ring;
   std::variant<EntropyConfig, BlockConfig, NetConfig, ConsoleConfig> function; // alternative `type`
 };

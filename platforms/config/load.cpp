@@ -89,19 +89,22 @@ Function function_of(DeviceType type) {
 // The keys of all device types but `type`, each with the sentence that refuses it. While the type
 // itself is wrong, they are passed over silently: one mistake, one error.
 std::map<std::string, std::string> foreign_keys(std::optional<DeviceType> type) {
-  std::map<std::string, std::string> foreign;
+  std::map<std::string, std::string> owners;
   for (const auto& [name, other] : Choices<DeviceType>::all) {
     if (other == type) continue;
-    std::visit(
-        [&, name = name](const auto& function) {
-          for (const auto& row : table(function).parameters)
-            foreign[std::string(row.key)] =
-                type ? fmt::format("is a parameter of {} devices; the type of this one is {}", name,
-                                   text(*type))
-                     : "";
-        },
-        function_of(other));
+    std::vector<BoundParameter> parameters;
+    Function function = function_of(other);
+    std::visit([&](auto& alternative) { bind_function(alternative, parameters); }, function);
+    for (const BoundParameter& parameter : parameters) {
+      std::string& types = owners[parameter.key];
+      types += fmt::format("{}{}", types.empty() ? "" : " and ", name);
+    }
   }
+  std::map<std::string, std::string> foreign;
+  for (const auto& [key, types] : owners)
+    foreign[key] = type ? fmt::format("is a parameter of {} devices; the type of this one is {}",
+                                      types, text(*type))
+                        : "";
   return foreign;
 }
 
@@ -109,12 +112,14 @@ void read_device(Reader& reader, const toml::table& table, std::string path, Dev
   std::optional<DeviceType> type;
   if (const auto raw = reader.peek(table, path, "type"))
     if (const auto parsed = parse<DeviceType>(*raw)) type = *parsed;
-  Reader::Object object{std::move(path), table.source(), {}, {"ring"}, foreign_keys(type)};
+  Reader::Object object{
+      std::move(path), table.source(), {}, {"features", "ring"}, foreign_keys(type)};
   bind_parameters(device, "", object.parameters);
+  bind_parameters(device.features, "features.", object.parameters);
   bind_parameters(device.ring, "ring.", object.parameters);
   if (type) {
     device.function = function_of(*type);
-    std::visit([&](auto& function) { bind_parameters(function, "", object.parameters); },
+    std::visit([&](auto& function) { bind_function(function, object.parameters); },
                device.function);
   }
   reader.read(table, std::move(object));
@@ -242,9 +247,11 @@ public:
     if (!has_media && !has_capacity)
       reader_.fail(path + ".media", "a block device needs media, or capacity for a RAM disk");
     if (block.media) check_medium(path, block);
+    check_queues(path, block.queues, {{"mq", block.features.mq}});
   }
 
   void operator()(const std::string& path, const NetConfig& net) {
+    check_queues(path, net.queues, {{"mq", net.features.mq}, {"ctrl_vq", net.features.ctrl_vq}});
     if (net.replay && net.wire != Wire::pcap)
       reader_.fail(path + ".replay", R"(is only played by wire = "pcap")");
     if (net.wire == Wire::pcap && reader_.absent(path + ".replay"))
@@ -261,6 +268,14 @@ public:
   }
 
 private:
+  void check_queues(const std::string& path, std::uint16_t queues,
+                    const std::map<std::string_view, bool>& needed) {
+    for (const auto& [feature, offered] : needed)
+      if (queues > 1 && !offered)
+        reader_.fail(fmt::format("{}.features.{}", path, feature),
+                     fmt::format("queues = {} needs this feature: leave it on", queues));
+  }
+
   void check_medium(const std::string& path, const BlockConfig& block) {
     std::vector<std::string> names;
     for (const MediaConfig& medium : media_)

@@ -168,6 +168,10 @@ const Table<PlatformConfig>& table(const PlatformConfig&);
 const Table<CpuConfig>& table(const CpuConfig&);
 const Table<MediaConfig>& table(const MediaConfig&);
 const Table<DeviceConfig>& table(const DeviceConfig&);
+const Table<FeaturesConfig>& table(const FeaturesConfig&);
+const Table<BlockFeaturesConfig>& table(const BlockFeaturesConfig&);
+const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&);
+const Table<ConsoleFeaturesConfig>& table(const ConsoleFeaturesConfig&);
 const Table<RingConfig>& table(const RingConfig&);
 const Table<EntropyConfig>& table(const EntropyConfig&);
 const Table<BlockConfig>& table(const BlockConfig&);
@@ -183,6 +187,14 @@ void bind_parameters(Struct& object, const std::string& prefix,
   for (const Parameter<Struct>& row : table(object).parameters)
     bound.push_back({prefix + std::string(row.key), row.rule.required,
                      [&object, &row](const RawValue& raw) { return row.set(object, raw); }});
+}
+
+// The same for what a device's type adds, its own tables included.
+template <class Function>
+void bind_function(Function& function, std::vector<BoundParameter>& bound) {
+  bind_parameters(function, "", bound);
+  if constexpr (requires { function.features; })
+    bind_parameters(function.features, "features.", bound);
 }
 
 } // namespace virtio::platform

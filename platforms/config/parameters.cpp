@@ -154,6 +154,103 @@ const Table<DeviceConfig>& table(const DeviceConfig&) {
   return rows;
 }
 
+const Table<FeaturesConfig>& table(const FeaturesConfig&) {
+  using F = FeaturesConfig;
+  static const Table<F> rows = named<F>(
+      {"device.features",
+       "device.NAME.features",
+       {
+           parameter("indirect_desc", &F::indirect_desc, {},
+                     {assumed, "Offer VIRTIO_F_INDIRECT_DESC: chains in tables of their own."}),
+           parameter("event_idx", &F::event_idx, {},
+                     {assumed, "Offer VIRTIO_F_EVENT_IDX: each side names the index at which it "
+                               "wants to be notified."}),
+           parameter("access_platform", &F::access_platform, {},
+                     {assumed, "Offer VIRTIO_F_ACCESS_PLATFORM: the driver gives bus addresses."}),
+           parameter("packed", &F::packed, {},
+                     {assumed, "Offer VIRTIO_F_RING_PACKED: packed virtqueues beside split ones."}),
+           parameter("in_order", &F::in_order, {},
+                     {assumed, "Offer VIRTIO_F_IN_ORDER: buffers are used in the order in which "
+                               "they became available."}),
+           parameter("order_platform", &F::order_platform, {},
+                     {assumed,
+                      "Offer VIRTIO_F_ORDER_PLATFORM: the driver orders memory as for hardware."}),
+           parameter(
+               "notification_data", &F::notification_data, {},
+               {assumed,
+                "Offer VIRTIO_F_NOTIFICATION_DATA: notifications say how far the driver is."}),
+           parameter("ring_reset", &F::ring_reset, {},
+                     {assumed, "Offer VIRTIO_F_RING_RESET: queues can be reset one by one."}),
+       }});
+  return rows;
+}
+
+const Table<BlockFeaturesConfig>& table(const BlockFeaturesConfig&) {
+  using F = BlockFeaturesConfig;
+  static const Table<F> rows = named<F>(
+      {"block.features",
+       "device.NAME.features",
+       {
+           parameter("seg_max", &F::seg_max, {},
+                     {assumed, "Offer VIRTIO_BLK_F_SEG_MAX: the most data segments of a request."}),
+           parameter("blk_size", &F::blk_size, {},
+                     {assumed, "Offer VIRTIO_BLK_F_BLK_SIZE: the logical block's size."}),
+           parameter(
+               "flush", &F::flush, {},
+               {assumed,
+                "Offer VIRTIO_BLK_F_FLUSH: a volatile write cache and a command to empty it."}),
+           parameter("topology", &F::topology, {},
+                     {assumed, "Offer VIRTIO_BLK_F_TOPOLOGY: the physical block's size."}),
+           parameter(
+               "config_wce", &F::config_wce, {},
+               {assumed, "Offer VIRTIO_BLK_F_CONFIG_WCE: the driver switches the write cache."}),
+           parameter("mq", &F::mq, {},
+                     {assumed, "Offer VIRTIO_BLK_F_MQ when `queues` is more than 1."}),
+       }});
+  return rows;
+}
+
+const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&) {
+  using F = NetFeaturesConfig;
+  static const Table<F> rows = named<F>(
+      {"net.features",
+       "device.NAME.features",
+       {
+           parameter("mtu", &F::mtu, {},
+                     {assumed, "Offer VIRTIO_NET_F_MTU: the driver is told `mtu`."}),
+           parameter("mac", &F::mac, {},
+                     {assumed, "Offer VIRTIO_NET_F_MAC: the driver is told `mac`."}),
+           parameter("mrg_rxbuf", &F::mrg_rxbuf, {},
+                     {assumed,
+                      "Offer VIRTIO_NET_F_MRG_RXBUF: a received frame may take several buffers."}),
+           parameter(
+               "status", &F::status, {},
+               {assumed, "Offer VIRTIO_NET_F_STATUS: the driver is told whether the link is up."}),
+           parameter(
+               "ctrl_vq", &F::ctrl_vq, {},
+               {assumed,
+                "Offer VIRTIO_NET_F_CTRL_VQ, the control queue, when `queues` is more than 1."}),
+           parameter("mq", &F::mq, {},
+                     {assumed, "Offer VIRTIO_NET_F_MQ when `queues` is more than 1."}),
+       }});
+  return rows;
+}
+
+const Table<ConsoleFeaturesConfig>& table(const ConsoleFeaturesConfig&) {
+  using F = ConsoleFeaturesConfig;
+  static const Table<F> rows = named<F>(
+      {"console.features",
+       "device.NAME.features",
+       {
+           parameter(
+               "size", &F::size, {},
+               {assumed, "Offer VIRTIO_CONSOLE_F_SIZE: the driver is told `cols` and `rows`."}),
+           parameter("emerg_write", &F::emerg_write, {},
+                     {assumed, "Offer VIRTIO_CONSOLE_F_EMERG_WRITE: output without a queue."}),
+       }});
+  return rows;
+}
+
 const Table<RingConfig>& table(const RingConfig&) {
   static const Table<RingConfig> rows = named<RingConfig>({"device.ring", "device.NAME.ring", {}});
   return rows;
@@ -177,6 +274,8 @@ const Table<BlockConfig>& table(const BlockConfig&) {
                      {assumed, "Offer VIRTIO_BLK_F_RO and refuse writes."}),
            parameter("serial", &B::serial, {.max_length = 20, .fallback = "the device's name"},
                      {assumed, "Answer to a get-id request."}),
+           parameter("queues", &B::queues, {.min = 1, .max = 1024, .unit = "queues"},
+                     {assumed, "Request queues, for as many CPUs at a time."}),
        }});
   return rows;
 }
@@ -199,6 +298,9 @@ const Table<NetConfig>& table(const NetConfig&) {
            parameter("capture", &N::capture, output_file_rule,
                      {none, "Name of the pcap file in --out that receives every frame."}),
            parameter("replay", &N::replay, {}, {none, "The pcap file whose frames arrive."}),
+           parameter("queues", &N::queues, {.min = 1, .max = 1024, .unit = "pairs of queues"},
+                     {"QEMU 7.2, virtio-net", "The most pairs of receive and transmit queues that "
+                                              "the driver may enable."}),
        }});
   return rows;
 }
@@ -242,8 +344,9 @@ const Table<StepConfig>& table(const StepConfig&) {
 }
 
 std::vector<ParameterInfo> parameters() {
-  return list<PlatformConfig, CpuConfig, MediaConfig, DeviceConfig, RingConfig, EntropyConfig,
-              BlockConfig, NetConfig, ConsoleConfig, StepConfig>();
+  return list<PlatformConfig, CpuConfig, MediaConfig, DeviceConfig, FeaturesConfig, RingConfig,
+              EntropyConfig, BlockConfig, BlockFeaturesConfig, NetConfig, NetFeaturesConfig,
+              ConsoleConfig, ConsoleFeaturesConfig, StepConfig>();
 }
 
 } // namespace virtio::platform

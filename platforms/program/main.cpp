@@ -71,7 +71,12 @@ std::string heading(const std::string& component) {
   if (component == "platform" || component == "platform.cpu") return fmt::format("[{}]", component);
   if (component == "media" || component == "device" || component == "step")
     return fmt::format("[[{}]]", component);
-  return fmt::format("[[device]] with type = \"{}\"", component);
+  if (component.starts_with("device.")) return fmt::format("[{}]", component);
+  const std::size_t dot = component.find('.');
+  const std::string type = component.substr(0, dot);
+  if (dot != component.npos)
+    return fmt::format("[device{}] with type = \"{}\"", component.substr(dot), type);
+  return fmt::format("[[device]] with type = \"{}\"", type);
 }
 
 void print(const ParameterInfo& parameter) {
@@ -97,7 +102,7 @@ int params(const std::string& component) {
     return code(ExitCode::bad_usage);
   }
   for (const std::string& shown : components) {
-    if (!component.empty() && shown != component) continue;
+    if (!component.empty() && shown != component && !shown.starts_with(component + ".")) continue;
     fmt::print("{}\n", heading(shown));
     for (const ParameterInfo& parameter : all)
       if (parameter.component == shown) print(parameter);

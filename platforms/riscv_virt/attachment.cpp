@@ -2,6 +2,8 @@
 #include <virtio/platforms/riscv_virt/device_tree.hpp>
 #include <virtio/platforms/riscv_virt/functions.hpp>
 
+#include <algorithm>
+
 namespace virtio::platform {
 
 namespace {
@@ -9,7 +11,15 @@ namespace {
 DeviceParams device_params(const DeviceConfig& device) {
   DeviceParams params;
   params.name = device.name;
+  params.transport_features = transport_features(device.features);
   params.reset_timeout = virtio::picoseconds(device.reset_timeout.count());
+  return params;
+}
+
+/// A vector for each queue and one for configuration changes, and not fewer than usual.
+tlm2::VirtioPciParams pci_params(const Device& device) {
+  tlm2::VirtioPciParams params;
+  params.msix_vectors = std::clamp(device.num_queues() + 1u, params.msix_vectors, 2048u);
   return params;
 }
 
@@ -23,7 +33,7 @@ Attachment::Attachment(sc_core::sc_module_name name, const DeviceConfig& device,
   if (device.transport == platform::Transport::mmio)
     mmio_ = std::make_unique<tlm2::VirtioMmio>("mmio", device_);
   else
-    pci_ = std::make_unique<tlm2::VirtioPci>("pci", tlm2::VirtioPciParams{}, device_, port_);
+    pci_ = std::make_unique<tlm2::VirtioPci>("pci", pci_params(device_), device_, port_);
   if (config.platform.check_driver && mmio_)
     mmio_tap_ = std::make_unique<tlm2::MmioAnalyserTap>(
         "tap", tlm2::AnalyserTapParams{.device = device.name});

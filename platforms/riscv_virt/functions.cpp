@@ -30,6 +30,35 @@ Value value_or_fail(const DeviceConfig& device, tl::expected<Value, std::string>
   return std::move(*result);
 }
 
+FeatureSet block_features(const BlockFeaturesConfig& config) {
+  FeatureSet features;
+  features.set(blk::VIRTIO_BLK_F_SEG_MAX, config.seg_max)
+      .set(blk::VIRTIO_BLK_F_BLK_SIZE, config.blk_size)
+      .set(blk::VIRTIO_BLK_F_FLUSH, config.flush)
+      .set(blk::VIRTIO_BLK_F_TOPOLOGY, config.topology)
+      .set(blk::VIRTIO_BLK_F_CONFIG_WCE, config.config_wce)
+      .set(blk::VIRTIO_BLK_F_MQ, config.mq);
+  return features;
+}
+
+FeatureSet net_features(const NetFeaturesConfig& config) {
+  FeatureSet features;
+  features.set(net::VIRTIO_NET_F_MTU, config.mtu)
+      .set(net::VIRTIO_NET_F_MAC, config.mac)
+      .set(net::VIRTIO_NET_F_MRG_RXBUF, config.mrg_rxbuf)
+      .set(net::VIRTIO_NET_F_STATUS, config.status)
+      .set(net::VIRTIO_NET_F_CTRL_VQ, config.ctrl_vq)
+      .set(net::VIRTIO_NET_F_MQ, config.mq);
+  return features;
+}
+
+FeatureSet console_features(const ConsoleFeaturesConfig& config) {
+  FeatureSet features;
+  features.set(console::VIRTIO_CONSOLE_F_SIZE, config.size)
+      .set(console::VIRTIO_CONSOLE_F_EMERG_WRITE, config.emerg_write);
+  return features;
+}
+
 std::unique_ptr<DeviceFunction> make_entropy(const DeviceConfig& device, const Config& config) {
   entropy::EntropyParams params;
   params.seed = config.platform.seed;
@@ -55,6 +84,8 @@ std::unique_ptr<DeviceFunction> make_block(const DeviceConfig& device, const Con
   params.serial = block.serial.empty() ? device.name.substr(0, blk::id_bytes) : block.serial;
   params.read_only = block.read_only;
   params.queue_size = device.queue_size;
+  params.num_queues = block.queues;
+  params.features = block_features(block.features);
   return std::make_unique<blk::Block>(params, make_store(device, block, config, workspace));
 }
 
@@ -73,6 +104,7 @@ std::unique_ptr<DeviceFunction> make_console(const DeviceConfig& device,
   params.cols = config.cols;
   params.rows = config.rows;
   params.queue_size = device.queue_size;
+  params.features = console_features(config.features);
   auto sink = config.output == ConsoleOutput::terminal
                   ? terminal_sink()
                   : value_or_fail(device, console::file_sink(workspace.file(device.name + ".log")));
@@ -109,6 +141,8 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
   params.mac = net.mac ? *net.mac : make_mac(device, config);
   params.mtu = net.mtu;
   params.queue_size = device.queue_size;
+  params.queue_pairs = net.queues;
+  params.features = net_features(net.features);
   auto wire = make_far_end(device, net);
   if (net.capture)
     wire = std::make_unique<net::CaptureWire>(
@@ -118,6 +152,19 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
 }
 
 } // namespace
+
+FeatureSet transport_features(const FeaturesConfig& config) {
+  FeatureSet features;
+  features.set(VIRTIO_F_INDIRECT_DESC, config.indirect_desc)
+      .set(VIRTIO_F_EVENT_IDX, config.event_idx)
+      .set(VIRTIO_F_ACCESS_PLATFORM, config.access_platform)
+      .set(VIRTIO_F_RING_PACKED, config.packed)
+      .set(VIRTIO_F_IN_ORDER, config.in_order)
+      .set(VIRTIO_F_ORDER_PLATFORM, config.order_platform)
+      .set(VIRTIO_F_NOTIFICATION_DATA, config.notification_data)
+      .set(VIRTIO_F_RING_RESET, config.ring_reset);
+  return features;
+}
 
 std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const Config& config,
                                               const Workspace& workspace) {
@@ -163,11 +210,13 @@ nlohmann::ordered_json statistics(const DeviceFunction& function) {
   }
   if (const auto* net = dynamic_cast<const net::Net*>(&function)) {
     const auto& stats = net->stats();
-    return {{"tx_frames", stats.tx_frames},       {"tx_bytes", stats.tx_bytes},
-            {"tx_malformed", stats.tx_malformed}, {"tx_no_link", stats.tx_no_link},
-            {"rx_frames", stats.rx_frames},       {"rx_bytes", stats.rx_bytes},
-            {"rx_malformed", stats.rx_malformed}, {"rx_no_driver", stats.rx_no_driver},
-            {"rx_no_buffer", stats.rx_no_buffer}, {"rx_small_buffer", stats.rx_small_buffer}};
+    return {{"tx_frames", stats.tx_frames},          {"tx_bytes", stats.tx_bytes},
+            {"tx_malformed", stats.tx_malformed},    {"tx_no_link", stats.tx_no_link},
+            {"rx_frames", stats.rx_frames},          {"rx_bytes", stats.rx_bytes},
+            {"rx_malformed", stats.rx_malformed},    {"rx_no_driver", stats.rx_no_driver},
+            {"rx_no_buffer", stats.rx_no_buffer},    {"rx_small_buffer", stats.rx_small_buffer},
+            {"rx_in_reset", stats.rx_in_reset},      {"commands", stats.commands},
+            {"command_errors", stats.command_errors}};
   }
   if (const auto* entropy = dynamic_cast<const entropy::Entropy*>(&function))
     return {{"requests", entropy->stats().requests}, {"bytes", entropy->stats().bytes}};

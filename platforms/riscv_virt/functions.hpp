@@ -16,6 +16,9 @@ namespace virtio::platform {
 std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const Config& config,
                                               const Workspace& workspace);
 
+/// The device-independent features that the device is to offer.
+FeatureSet transport_features(const FeaturesConfig& features);
+
 /// What arrives at the device as soon as the simulation runs: call it once the function is
 /// attached.
 void start_input(const DeviceConfig& device, DeviceFunction& function);

@@ -142,6 +142,52 @@ TEST_F(ConfigErrors, AKeyOfAnotherTypeOfDevice) {
             "this one is entropy\n");
 }
 
+TEST_F(ConfigErrors, AKeyOfTwoOtherTypes) {
+  EXPECT_EQ(errors(entropy("d", "queues = 2\n")),
+            "platform.toml:8:1: device.d.queues: is a parameter of block and net devices; the type "
+            "of this one is entropy\n");
+}
+
+TEST_F(ConfigErrors, AFeatureThatNoDeviceOrAnotherTypeHas) {
+  EXPECT_EQ(errors(entropy("d", "[device.features]\npaked = true\n")),
+            "platform.toml:9:1: device.d.features.paked: unknown parameter; did you mean "
+            "\"packed\"?\n");
+  EXPECT_EQ(
+      errors(entropy("d", "features = { flush = true }\n")),
+      "platform.toml:8:14: device.d.features.flush: is a parameter of block devices; the type "
+      "of this one is entropy\n");
+  EXPECT_EQ(
+      errors(entropy("d", "features.mq = true\n")),
+      "platform.toml:8:10: device.d.features.mq: is a parameter of block and net devices; the "
+      "type of this one is entropy\n");
+}
+
+TEST_F(ConfigErrors, AFeatureThatIsNeitherOnNorOff) {
+  EXPECT_EQ(
+      errors(entropy("d", "[device.features]\nin_order = 1\n")),
+      "platform.toml:9:12: device.d.features.in_order: must be true or false, not a number\n");
+  EXPECT_EQ(errors(entropy("d", "features = [\"packed\"]\n")),
+            "platform.toml:8:12: device.d.features: must be a table, not an array\n");
+  EXPECT_EQ(errors(entropy("d"), {{"device.d.features.packed", "off"}}),
+            "--set device.d.features.packed: must be true or false, not \"off\"\n");
+  EXPECT_EQ(errors(entropy("d"), {{"device.d.features", "packed"}}),
+            "--set device.d.features: is a table: name one of its parameters\n");
+}
+
+TEST_F(ConfigErrors, SeveralQueuesWithoutTheFeatureThatTheyNeed) {
+  const std::string net = "[[device]]\nname = \"d\"\ntype = \"net\"\ntransport = \"pci\"\n";
+  EXPECT_EQ(
+      errors(net + "queues = 4\nfeatures.mq = false\n"),
+      "platform.toml:9:15: device.d.features.mq: queues = 4 needs this feature: leave it on\n");
+  EXPECT_EQ(
+      errors(net + "queues = 4\nfeatures.ctrl_vq = false\n"),
+      "platform.toml:9:20: device.d.features.ctrl_vq: queues = 4 needs this feature: leave it "
+      "on\n");
+  EXPECT_EQ(errors(net + "features = { mq = false, ctrl_vq = false }\n"), "");
+  EXPECT_EQ(errors(net + "queues = 1025\n"),
+            "platform.toml:8:10: device.d.queues: 1025 is not allowed: 1 .. 1024\n");
+}
+
 TEST_F(ConfigErrors, ARingParameterThatDoesNotExistYet) {
   EXPECT_EQ(errors(entropy("d", "[device.ring]\ndescriptor_prefetch = 16\n")),
             "platform.toml:9:1: device.d.ring.descriptor_prefetch: unknown: this table has no "

@@ -181,6 +181,47 @@ TEST_F(Load, AskingForAMediumThatIsNotThereThrows) {
   EXPECT_THROW(loaded("").find_media("disk"), std::out_of_range);
 }
 
+TEST_F(Load, QueuesAndFeaturesOfEachTypeReachTheirMembers) {
+  const Config config = loaded(R"(
+[[device]]
+name = "d"
+type = "block"
+transport = "pci"
+capacity = "1 MiB"
+queues = 4
+[device.features]
+packed = false
+in_order = true
+flush = false
+[[device]]
+name = "n"
+type = "net"
+transport = "pci"
+queues = 8
+features = { mrg_rxbuf = false, notification_data = true }
+[[device]]
+name = "c"
+type = "console"
+transport = "mmio"
+features.emerg_write = false
+)",
+                               {{"device.c.features.event_idx", "false"}});
+  const DeviceConfig& disk = config.devices.at(0);
+  EXPECT_FALSE(disk.features.packed);
+  EXPECT_TRUE(disk.features.in_order);
+  EXPECT_TRUE(disk.features.ring_reset);
+  EXPECT_EQ(std::get<BlockConfig>(disk.function).queues, 4);
+  EXPECT_FALSE(std::get<BlockConfig>(disk.function).features.flush);
+  EXPECT_TRUE(std::get<BlockConfig>(disk.function).features.topology);
+  const DeviceConfig& net = config.devices.at(1);
+  EXPECT_TRUE(net.features.notification_data);
+  EXPECT_EQ(std::get<NetConfig>(net.function).queues, 8);
+  EXPECT_FALSE(std::get<NetConfig>(net.function).features.mrg_rxbuf);
+  const DeviceConfig& console = config.devices.at(2);
+  EXPECT_FALSE(console.features.event_idx);
+  EXPECT_FALSE(std::get<ConsoleConfig>(console.function).features.emerg_write);
+}
+
 } // namespace
 
 } // namespace virtio::platform

@@ -17,7 +17,7 @@ const ParameterInfo& find(const std::vector<ParameterInfo>& all, const std::stri
 TEST_F(Parameters, EachStatesUnitDefaultSourceAndMeaning) {
   std::set<std::string> paths;
   for (const ParameterInfo& parameter : parameters()) {
-    EXPECT_TRUE(paths.insert(parameter.path).second) << parameter.path;
+    EXPECT_TRUE(paths.insert(parameter.component + " " + parameter.path).second) << parameter.path;
     EXPECT_FALSE(parameter.unit.empty()) << parameter.path;
     EXPECT_FALSE(parameter.fallback.empty()) << parameter.path;
     EXPECT_FALSE(parameter.source.empty()) << parameter.path;
@@ -33,6 +33,13 @@ TEST_F(Parameters, ShowTheDefaultsThatAreInForce) {
   EXPECT_EQ(find(all, "device.NAME.queue_size").range, "1 .. 32768, a power of two");
   EXPECT_EQ(find(all, "device.NAME.transport").range, "mmio | pci");
   EXPECT_EQ(find(all, "device.NAME.transport").fallback, "required");
+}
+
+TEST_F(Parameters, FeaturesAreShownUnderTheirTable) {
+  const auto all = parameters();
+  EXPECT_EQ(find(all, "device.NAME.features.packed").fallback, "true");
+  EXPECT_EQ(find(all, "device.NAME.features.in_order").fallback, "false");
+  EXPECT_EQ(find(all, "device.NAME.features.mrg_rxbuf").component, "net.features");
 }
 
 TEST_F(Parameters, APrintedDefaultIsAcceptedBack) {

@@ -1,6 +1,9 @@
 // The platform inside this process, where what a user does not see can be looked at.
 #include "program/run_program.hpp"
 
+#include <virtio/blk/block.hpp>
+#include <virtio/console/console.hpp>
+#include <virtio/net/net.hpp>
 #include <virtio/platforms/riscv_virt/device_tree.hpp>
 #include <virtio/platforms/riscv_virt/platform.hpp>
 
@@ -76,6 +79,106 @@ TEST_F(PlatformTest, InterruptPinsOfThePcieHostAreTheirSourcesOfThePlic) {
     sc_core::sc_start(sc_core::SC_ZERO_TIME);
     EXPECT_EQ(platform->plic().source[interrupt::pcie_intx + pin][0], signal);
   }
+}
+
+TEST_F(PlatformTest, DevicesOfferByDefaultWhatTheModelsDo) {
+  build(R"(
+[[device]]
+name = "disk"
+type = "block"
+transport = "mmio"
+capacity = "1 MiB"
+[[device]]
+name = "net"
+type = "net"
+transport = "mmio"
+[[device]]
+name = "console"
+type = "console"
+transport = "mmio"
+)");
+  const FeatureSet common = default_transport_features | FeatureSet{VIRTIO_F_VERSION_1};
+  const auto offered = [&](std::size_t i) { return platform->devices().at(i)->device().offered(); };
+  EXPECT_EQ(offered(0),
+            (FeatureSet(blk::default_block_features).set(blk::VIRTIO_BLK_F_MQ, false) | common));
+  EXPECT_EQ(offered(1), (FeatureSet(net::default_net_features)
+                             .set(net::VIRTIO_NET_F_MQ, false)
+                             .set(net::VIRTIO_NET_F_CTRL_VQ, false) |
+                         common));
+  EXPECT_EQ(offered(2), (console::default_console_features | common));
+}
+
+TEST_F(PlatformTest, FeaturesAreSwitchedOneByOne) {
+  struct Case {
+    const char* type;
+    const char* key;
+    unsigned bit;
+    bool to;
+  };
+  const Case cases[] = {
+      {"block", "indirect_desc", VIRTIO_F_INDIRECT_DESC, false},
+      {"block", "event_idx", VIRTIO_F_EVENT_IDX, false},
+      {"block", "access_platform", VIRTIO_F_ACCESS_PLATFORM, false},
+      {"block", "packed", VIRTIO_F_RING_PACKED, false},
+      {"block", "in_order", VIRTIO_F_IN_ORDER, true},
+      {"block", "order_platform", VIRTIO_F_ORDER_PLATFORM, false},
+      {"block", "notification_data", VIRTIO_F_NOTIFICATION_DATA, true},
+      {"block", "ring_reset", VIRTIO_F_RING_RESET, false},
+      {"block", "seg_max", blk::VIRTIO_BLK_F_SEG_MAX, false},
+      {"block", "blk_size", blk::VIRTIO_BLK_F_BLK_SIZE, false},
+      {"block", "flush", blk::VIRTIO_BLK_F_FLUSH, false},
+      {"block", "topology", blk::VIRTIO_BLK_F_TOPOLOGY, false},
+      {"block", "config_wce", blk::VIRTIO_BLK_F_CONFIG_WCE, false},
+      {"net", "mtu", net::VIRTIO_NET_F_MTU, false},
+      {"net", "mac", net::VIRTIO_NET_F_MAC, false},
+      {"net", "mrg_rxbuf", net::VIRTIO_NET_F_MRG_RXBUF, false},
+      {"net", "status", net::VIRTIO_NET_F_STATUS, false},
+      {"console", "size", console::VIRTIO_CONSOLE_F_SIZE, false},
+      {"console", "emerg_write", console::VIRTIO_CONSOLE_F_EMERG_WRITE, false},
+  };
+  std::string toml;
+  int n = 0;
+  const auto add = [&](const std::string& type, const std::string& more) {
+    toml += "[[device]]\nname = \"d" + std::to_string(n++) + "\"\ntype = \"" + type +
+            "\"\ntransport = \"pci\"\n" + more + (type == "block" ? "capacity = \"1 MiB\"\n" : "");
+  };
+  for (const char* type : {"block", "net", "console"})
+    add(type, "");
+  for (const Case& c : cases)
+    add(c.type, std::string("features.") + c.key + (c.to ? " = true\n" : " = false\n"));
+  build(toml);
+  const auto& devices = platform->devices();
+  for (std::size_t i = 0; i < std::size(cases); ++i) {
+    const Case& c = cases[i];
+    const std::size_t base = c.type == std::string("block") ? 0
+                             : c.type == std::string("net") ? 1
+                                                            : 2;
+    FeatureSet expected = devices[base]->device().offered();
+    EXPECT_NE(expected.has(c.bit), c.to) << c.key;
+    EXPECT_EQ(devices[3 + i]->device().offered(), expected.set(c.bit, c.to)) << c.key;
+  }
+}
+
+TEST_F(PlatformTest, SeveralQueuesAreAsManyAsTheConfigurationSays) {
+  build(R"(
+[[device]]
+name = "disk"
+type = "block"
+transport = "pci"
+capacity = "1 MiB"
+queues = 4
+[[device]]
+name = "net"
+type = "net"
+transport = "pci"
+queues = 8
+)");
+  const Device& disk = platform->devices().at(0)->device();
+  EXPECT_EQ(disk.num_queues(), 4);
+  EXPECT_TRUE(disk.offered().has(blk::VIRTIO_BLK_F_MQ));
+  const Device& net = platform->devices().at(1)->device();
+  EXPECT_EQ(net.num_queues(), 17);
+  EXPECT_TRUE(net.offered().has(net::VIRTIO_NET_F_MQ));
 }
 
 } // namespace

@@ -116,7 +116,12 @@ TEST_F(Program, ParamsListsAllComponentsOrOne) {
   EXPECT_EQ(net.exit_code, 0);
   EXPECT_TRUE(contains(net.out, "device.NAME.mtu")) << net.out;
   EXPECT_TRUE(contains(net.out, "bytes: 68 .. 65535; default 1500")) << net.out;
+  EXPECT_TRUE(contains(net.out, "[device.features] with type = \"net\"")) << net.out;
+  EXPECT_TRUE(contains(net.out, "device.NAME.features.mrg_rxbuf")) << net.out;
   EXPECT_FALSE(contains(net.out, "platform.ram")) << net.out;
+  EXPECT_FALSE(contains(net.out, "features.packed")) << net.out;
+  EXPECT_TRUE(contains(run("params device").out, "[device.features]\n"));
+  EXPECT_EQ(run("params net.features").exit_code, 0);
 }
 
 TEST_F(Program, ParamsOfAnUnknownComponentSuggestsOne) {
