@@ -17,8 +17,18 @@ constexpr std::uint32_t bar0 = 0x10;
 constexpr std::uint32_t cap_pointer = 0x34;
 constexpr std::uint16_t command_memory = 1 << 1;
 constexpr std::uint16_t command_master = 1 << 2;
+constexpr std::uint16_t command_intx_disable = 1 << 10;
 constexpr std::uint16_t status_capabilities = 1 << 4;
 constexpr std::uint8_t capability_vendor = 0x09;
+constexpr std::uint8_t capability_msix = 0x11;
+
+// The MSI-X capability and its table (PCI Local Bus 3.0, 6.8.2).
+constexpr std::uint32_t msix_control = 2;
+constexpr std::uint32_t msix_table = 4;
+constexpr std::uint16_t msix_table_size = 0x7ff;
+constexpr std::uint16_t msix_enable = 1 << 15;
+constexpr std::uint16_t msix_function_mask = 1 << 14;
+constexpr std::uint64_t msix_entry_size = 16;
 
 // cfg_type of struct virtio_pci_cap (virtio 1.4, 4.1.4).
 constexpr std::uint8_t VIRTIO_PCI_CAP_COMMON_CFG = 1;
@@ -64,7 +74,7 @@ class PciAccess final : public DeviceAccess {
 public:
   PciAccess(Bus& bus, std::uint64_t config, std::string place,
             const std::array<std::uint64_t, 6>& bars)
-      : bus_(bus), place_(std::move(place)) {
+      : bus_(bus), config_(config), place_(std::move(place)) {
     type_ = static_cast<DeviceType>(bus_.load<std::uint16_t>(config + device_id) - 0x1040);
     walk_capabilities(config, bars);
     if (!common_ || !notify_ || !isr_)
@@ -119,6 +129,38 @@ public:
   std::uint32_t take_interrupt() override { return bus_.load<std::uint8_t>(isr_); }
   std::uint32_t config_generation() override { return bus_.load<std::uint8_t>(common_ + 21); }
 
+  unsigned msix_vectors() const override { return msix_vectors_; }
+  void enable_msix(bool on) override {
+    if (msix_vectors_ == 0) return;
+    const auto set = [&](std::uint64_t at, std::uint16_t bits, bool to) {
+      const auto before = bus_.load<std::uint16_t>(at);
+      bus_.store<std::uint16_t>(at,
+                                static_cast<std::uint16_t>(to ? before | bits : before & ~bits));
+    };
+    set(config_ + command, command_intx_disable, on);
+    set(msix_ + msix_control, msix_function_mask, false);
+    set(msix_ + msix_control, msix_enable, on);
+  }
+  void set_msix_entry(std::uint16_t vector, std::uint64_t address, std::uint32_t data) override {
+    mask_msix_entry(vector, true);
+    const std::uint64_t entry = entry_of(vector);
+    put64(entry, address);
+    bus_.store<std::uint32_t>(entry + 8, data);
+    mask_msix_entry(vector, false);
+  }
+  void mask_msix_entry(std::uint16_t vector, bool masked) override {
+    bus_.store<std::uint32_t>(entry_of(vector) + 12, masked);
+  }
+  bool map_queue_vector(std::uint16_t queue, std::uint16_t vector) override {
+    bus_.store<std::uint16_t>(common_ + 22, queue);
+    bus_.store<std::uint16_t>(common_ + 26, vector);
+    return bus_.load<std::uint16_t>(common_ + 26) == vector;
+  }
+  bool map_config_vector(std::uint16_t vector) override {
+    bus_.store<std::uint16_t>(common_ + 16, vector);
+    return bus_.load<std::uint16_t>(common_ + 16) == vector;
+  }
+
 private:
   std::uint32_t read_config(std::uint32_t offset, unsigned width) override {
     if (!device_) throw DriverError(place_ + ": there is no device-specific configuration");
@@ -126,6 +168,11 @@ private:
     return width == 1   ? bus_.load<std::uint8_t>(at)
            : width == 2 ? bus_.load<std::uint16_t>(at)
                         : bus_.load<std::uint32_t>(at);
+  }
+  std::uint64_t entry_of(std::uint16_t vector) const {
+    if (vector >= msix_vectors_)
+      throw DriverError(fmt::format("{}: MSI-X has no vector {}", place_, vector));
+    return table_ + msix_entry_size * vector;
   }
   void put64(std::uint64_t at, std::uint64_t value) {
     bus_.store<std::uint32_t>(at, static_cast<std::uint32_t>(value));
@@ -136,9 +183,18 @@ private:
     std::uint8_t at = bus_.load<std::uint8_t>(config + cap_pointer) & 0xfc;
     for (int guard = 0; at != 0 && guard < 48; ++guard) {
       const std::uint64_t cap = config + at;
-      if (bus_.load<std::uint8_t>(cap) == capability_vendor) take_capability(cap, bars);
+      const auto id = bus_.load<std::uint8_t>(cap);
+      if (id == capability_vendor) take_capability(cap, bars);
+      if (id == capability_msix) take_msix(cap, bars);
       at = bus_.load<std::uint8_t>(cap + 1) & 0xfc;
     }
+  }
+  void take_msix(std::uint64_t cap, const std::array<std::uint64_t, 6>& bars) {
+    const auto table = bus_.load<std::uint32_t>(cap + msix_table);
+    if ((table & 7) > 5 || bars[table & 7] == 0) return;
+    msix_ = cap;
+    table_ = bars[table & 7] + (table & ~7u);
+    msix_vectors_ = (bus_.load<std::uint16_t>(cap + msix_control) & msix_table_size) + 1u;
   }
   void take_capability(std::uint64_t cap, const std::array<std::uint64_t, 6>& bars) {
     const auto bar = bus_.load<std::uint8_t>(cap + 4);
@@ -165,8 +221,12 @@ private:
   }
 
   Bus& bus_;
+  std::uint64_t config_;
   std::string place_;
   DeviceType type_{};
+  std::uint64_t msix_ = 0; // the capability
+  std::uint64_t table_ = 0;
+  unsigned msix_vectors_ = 0;
   std::uint64_t common_ = 0;
   std::uint64_t notify_ = 0;
   std::uint64_t isr_ = 0;

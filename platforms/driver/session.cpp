@@ -9,15 +9,20 @@
 
 namespace virtio::driver {
 
-Session::Session(Bus& bus, DeviceAccess& device, const FeatureSet& wanted, Arena& arena)
-    : bus_(bus), device_(device), arena_(arena) {
+Session::Session(Bus& bus, DeviceAccess& device, const SessionOptions& options, Arena& arena)
+    : bus_(bus), device_(device), arena_(arena), options_(options) {
   reset();
+  negotiate();
+  set_up_interrupts();
+}
+
+void Session::negotiate() {
   device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE);
   device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
   FeatureSet offered;
   for (std::uint32_t word = 0; word < 4; ++word)
     offered.set_word32(word, device_.device_features(word));
-  FeatureSet asked = wanted;
+  FeatureSet asked = options_.features;
   asked.set(VIRTIO_F_VERSION_1);
   negotiated_ = offered & asked;
   for (std::uint32_t word = 0; word < 4; ++word)
@@ -31,16 +36,76 @@ Session::Session(Bus& bus, DeviceAccess& device, const FeatureSet& wanted, Arena
 }
 
 void Session::reset() {
+  const sc_core::sc_time end = sc_core::sc_time_stamp() + options_.reset_timeout;
   device_.write_status(0);
-  for (int i = 0; device_.status() != 0; ++i) {
-    if (i == 1'000'000) throw DriverError(device_.place() + ": the reset does not end");
+  while (device_.status() != 0) {
+    if (sc_core::sc_time_stamp() >= end)
+      throw DriverError(device_.place() + ": the reset does not end");
     bus_.pause(sc_core::sc_time(1, sc_core::SC_US));
   }
 }
 
+// --- interrupts ----------------------------------------------------------------------------------
+
+void Session::set_up_interrupts() {
+  switch (options_.interrupts) {
+  case InterruptForm::none:
+    break;
+  case InterruptForm::line:
+    if (!options_.line) throw DriverError(device_.place() + ": SessionOptions::line is missing");
+    device_.enable_msix(false);
+    line_.emplace(*options_.line, device_, line_used_, line_config_);
+    config_interrupt_ = &line_config_;
+    break;
+  case InterruptForm::msix:
+    if (!options_.msix || device_.msix_vectors() == 0)
+      throw DriverError(device_.place() + (options_.msix ? ": the device has no MSI-X"
+                                                         : ": SessionOptions::msix is missing"));
+    device_.enable_msix(true);
+    config_interrupt_ = &vector_interrupt(0);
+    if (!device_.map_config_vector(0))
+      throw DriverError(device_.place() + ": no vector for configuration changes");
+    break;
+  }
+}
+
+/// What tells of a vector's messages; its entry of the table is written when it is first used.
+Interrupt& Session::vector_interrupt(std::uint16_t vector) {
+  if (const auto known = vectors_.find(vector); known != vectors_.end()) return *known->second;
+  auto& message = options_.msix->allocate();
+  device_.set_msix_entry(vector, message.address, message.data);
+  vectors_[vector] = &message.interrupt;
+  return message.interrupt;
+}
+
+std::uint16_t Session::default_vector(std::uint16_t queue) const {
+  const unsigned for_queues = device_.msix_vectors() - 1;
+  if (options_.vectors == VectorPolicy::single || for_queues == 0) return 0;
+  if (options_.vectors == VectorPolicy::shared) return 1;
+  return static_cast<std::uint16_t>(1 + queue % for_queues);
+}
+
+Interrupt* Session::queue_interrupt(std::uint16_t queue, const QueueOptions& options) {
+  if (options_.interrupts == InterruptForm::line) return &line_used_;
+  if (options_.interrupts == InterruptForm::none || device_.max_queue_size(queue) == 0)
+    return nullptr;
+  const std::uint16_t vector = options.vector.value_or(default_vector(queue));
+  if (vector == DeviceAccess::no_vector) {
+    device_.map_queue_vector(queue, vector);
+    return nullptr;
+  }
+  Interrupt& interrupt = vector_interrupt(vector);
+  if (device_.map_queue_vector(queue, vector)) return &interrupt;
+  // virtio 1.4, 4.1.5.1.2.2: the driver may try again with fewer vectors; 0 is in use already.
+  if (!options.vector && device_.map_queue_vector(queue, 0)) return &vector_interrupt(0);
+  throw DriverError(
+      fmt::format("{}: queue {} cannot have vector {}", device_.place(), queue, vector));
+}
+
 Virtqueue& Session::add_queue(std::uint16_t index, const QueueOptions& options) {
+  Interrupt* interrupt = queue_interrupt(index, options);
   return *queues_.emplace_back(
-      std::make_unique<Virtqueue>(bus_, device_, index, options, negotiated_, arena_));
+      std::make_unique<Virtqueue>(bus_, device_, index, options, negotiated_, arena_, interrupt));
 }
 
 void Session::go_live() {

@@ -4,19 +4,49 @@
 
 #include <virtio/platforms/driver/virtqueue.hpp>
 
+#include <concepts>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace virtio::driver {
 
+/// How a device's interrupts reach the driver.
+enum class InterruptForm : std::uint8_t {
+  none, ///< not at all: whoever waits polls
+  line, ///< virtio-mmio's line, or PCI INTx
+  msix,
+};
+/// Which MSI-X vectors a session uses, as far as the function has that many.
+enum class VectorPolicy : std::uint8_t {
+  per_queue, ///< 0 for configuration changes, and one for each queue
+  shared,    ///< 0 for configuration changes, 1 for all queues
+  single,    ///< 0 for everything
+};
+
+struct SessionOptions {
+  FeatureSet features = {}; ///< negotiated beside VIRTIO_F_VERSION_1, where offered
+  InterruptForm interrupts = InterruptForm::none;
+  VectorPolicy vectors = VectorPolicy::per_queue;
+  InterruptLine* line = nullptr; ///< for InterruptForm::line; outlives the session
+  MsixReceiver* msix = nullptr;  ///< for InterruptForm::msix; outlives the session
+  sc_core::sc_time reset_timeout{1, sc_core::SC_SEC}; ///< (assumed)
+};
+
 /// One device under this driver's control.
 class Session {
 public:
-  /// Resets the device, and negotiates VERSION_1 and those of `wanted` that it offers. Throws
-  /// DriverError when the device refuses.
-  Session(Bus& bus, DeviceAccess& device, const FeatureSet& wanted, Arena& arena);
+  /// Resets the device, negotiates, and sets the interrupt for configuration changes up. Throws
+  /// DriverError when the device refuses, or cannot interrupt in the form asked for.
+  Session(Bus& bus, DeviceAccess& device, const SessionOptions& options, Arena& arena);
+  /// A template, so that {} means SessionOptions.
+  template <std::same_as<FeatureSet> Features>
+  Session(Bus& bus, DeviceAccess& device, const Features& features, Arena& arena)
+      : Session(bus, device, SessionOptions{.features = features}, arena) {}
 
   Virtqueue& add_queue(std::uint16_t index, const QueueOptions& options = {});
   /// Sets DRIVER_OK.
@@ -27,12 +57,26 @@ public:
   DeviceAccess& device() { return device_; }
   Bus& bus() { return bus_; }
   Arena& arena() { return arena_; }
+  /// Tells of configuration changes; null with InterruptForm::none.
+  Interrupt* config_interrupt() const { return config_interrupt_; }
 
 private:
+  void negotiate();
+  void set_up_interrupts();
+  Interrupt& vector_interrupt(std::uint16_t vector);
+  std::uint16_t default_vector(std::uint16_t queue) const;
+  Interrupt* queue_interrupt(std::uint16_t queue, const QueueOptions& options);
+
   Bus& bus_;
   DeviceAccess& device_;
   Arena& arena_;
+  SessionOptions options_;
   FeatureSet negotiated_;
+  Interrupt line_used_;
+  Interrupt line_config_;
+  std::map<std::uint16_t, Interrupt*> vectors_; // those in use
+  Interrupt* config_interrupt_ = nullptr;
+  std::optional<InterruptLine::Connection> line_;
   std::vector<std::unique_ptr<Virtqueue>> queues_;
 };
 

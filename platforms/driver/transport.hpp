@@ -21,6 +21,8 @@ struct QueueAddresses {
   std::uint64_t device = 0;
 };
 
+/// The control registers are behind selectors: set up queues and negotiate from one thread at a
+/// time. notify(), status(), take_interrupt() and config() may be called from others meanwhile.
 class DeviceAccess {
 public:
   virtual ~DeviceAccess() = default;
@@ -45,6 +47,22 @@ public:
   /// Reads and acknowledges what the device interrupted for (bit 0 used buffer, bit 1
   /// configuration).
   virtual std::uint32_t take_interrupt() = 0;
+
+  // MSI-X (virtio 1.4, 4.1.5.1.2).
+  static constexpr std::uint16_t no_vector = 0xffff;
+  /// Vectors of the table; 0: the transport or the function has no MSI-X.
+  virtual unsigned msix_vectors() const { return 0; }
+  /// Switches between MSI-X and the line; with it, the function's INTx is disabled.
+  virtual void enable_msix(bool) {}
+  /// Writes one entry of the table and unmasks it. `vector` is below msix_vectors().
+  virtual void set_msix_entry(std::uint16_t, std::uint64_t /*address*/, std::uint32_t /*data*/) {}
+  virtual void mask_msix_entry(std::uint16_t, bool /*masked*/) {}
+  /// Maps a queue's used buffers, or configuration changes, to a vector or to none, and reads the
+  /// mapping back: false when the device did not take it.
+  virtual bool map_queue_vector(std::uint16_t /*queue*/, std::uint16_t vector) {
+    return vector == no_vector;
+  }
+  virtual bool map_config_vector(std::uint16_t vector) { return vector == no_vector; }
 
   virtual std::uint32_t config_generation() = 0;
   /// One field of the configuration space; 64-bit fields as two halves, guarded by the generation

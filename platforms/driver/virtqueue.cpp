@@ -14,8 +14,9 @@ using split::VIRTQ_DESC_F_NEXT;
 using split::VIRTQ_DESC_F_WRITE;
 
 Virtqueue::Virtqueue(Bus& bus, DeviceAccess& device, std::uint16_t index,
-                     const QueueOptions& options, const FeatureSet& negotiated, Arena& arena)
-    : bus_(bus), device_(device), index_(index), options_(options),
+                     const QueueOptions& options, const FeatureSet& negotiated, Arena& arena,
+                     Interrupt* interrupt)
+    : bus_(bus), device_(device), interrupt_(interrupt), index_(index), options_(options),
       packed_(negotiated.has(VIRTIO_F_RING_PACKED)), event_idx_(negotiated.has(VIRTIO_F_EVENT_IDX)),
       in_order_(negotiated.has(VIRTIO_F_IN_ORDER)),
       notification_data_(negotiated.has(VIRTIO_F_NOTIFICATION_DATA)) {
@@ -109,6 +110,7 @@ std::optional<std::uint16_t> Virtqueue::add(std::span<const Buffer> chain) {
                         chain.size() <= options_.indirect_entries;
   const std::size_t needed = indirect ? 1 : chain.size();
   if (chain.empty() || needed > free_count_) return std::nullopt;
+  if (options_.depth != 0 && in_flight_ >= options_.depth) return std::nullopt;
   const std::uint16_t token = packed_ ? take_free() : free_[free_head_];
   Pending& pending = pending_[token];
   pending.descriptors = static_cast<std::uint16_t>(needed);
@@ -117,6 +119,7 @@ std::optional<std::uint16_t> Virtqueue::add(std::span<const Buffer> chain) {
   for (const Buffer& b : chain)
     if (b.device_writable) pending.writable += b.len;
   free_count_ = static_cast<std::uint16_t>(free_count_ - needed);
+  ++in_flight_;
   if (in_order_) {
     order_[(order_head_ + order_count_) % size_] = token;
     ++order_count_;
@@ -265,6 +268,7 @@ Virtqueue::Used Virtqueue::finish(std::uint16_t token, std::uint32_t written) {
     if (event_idx_ && options_.interrupts) set_interrupts(true);
   }
   give_back(pending);
+  --in_flight_;
   pending.descriptors = 0;
   return {token, written};
 }
@@ -293,17 +297,32 @@ std::optional<Virtqueue::Used> Virtqueue::take_used() {
   return finish(token, written);
 }
 
-Virtqueue::Used Virtqueue::wait_used(sc_core::sc_time timeout, const sc_core::sc_event* interrupt) {
-  const sc_core::sc_time interval(1, sc_core::SC_US);
-  const sc_core::sc_time end = sc_core::sc_time_stamp() + timeout;
+void Virtqueue::check_device() {
+  if (device_.status() & VIRTIO_STATUS_DEVICE_NEEDS_RESET)
+    throw DriverError(fmt::format("{}: the device needs a reset", device_.place()));
+}
+
+Virtqueue::Used Virtqueue::wait_used(sc_core::sc_time timeout) {
+  const bool sleeps = interrupt_ && options_.interrupts;
+  const auto now = [] { return sc_core::sc_time_stamp(); };
+  const sc_core::sc_time end = now() + timeout;
+  sc_core::sc_time next_check = now() + options_.status_interval;
   for (;;) {
+    const std::uint64_t seen = interrupt_ ? interrupt_->count() : 0;
     if (const auto used = take_used()) return *used;
-    if (device_.status() & VIRTIO_STATUS_DEVICE_NEEDS_RESET)
-      throw DriverError(fmt::format("{}: the device needs a reset", device_.place()));
-    if (sc_core::sc_time_stamp() >= end)
+    const sc_core::sc_time wake = std::min(end, next_check);
+    if (now() < wake) {
+      if (!sleeps)
+        bus_.pause(std::min(options_.poll_interval, wake - now()));
+      else if (interrupt_->count() == seen)
+        bus_.pause(wake - now(), &interrupt_->arrived());
+      continue;
+    }
+    check_device();
+    if (now() >= end)
       throw DriverError(fmt::format("{}: queue {} used nothing within {}", device_.place(), index_,
                                     timeout.to_string()));
-    bus_.pause(interrupt ? end - sc_core::sc_time_stamp() : interval, interrupt);
+    next_check = now() + options_.status_interval;
   }
 }
 

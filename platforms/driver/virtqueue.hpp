@@ -2,6 +2,7 @@
 // free descriptors and indirect tables in guest memory that an Arena gave out.
 #pragma once
 
+#include <virtio/platforms/driver/interrupts.hpp>
 #include <virtio/platforms/driver/transport.hpp>
 
 #include <cstdint>
@@ -25,22 +26,37 @@ struct QueueOptions {
   /// never.
   std::uint16_t indirect_from = 0;
   std::uint16_t indirect_entries = 32; ///< the most that a table holds
+  std::uint16_t depth = 0;             ///< most chains with the device at a time; 0: what fits
   /// Ask for used buffer notifications. Without, the device is polled.
   bool interrupts = true;
+  /// The MSI-X vector of its used buffers; DeviceAccess::no_vector: none. Nothing: as
+  /// SessionOptions::vectors says.
+  std::optional<std::uint16_t> vector = std::nullopt;
+  /// Between two looks at the ring where nothing interrupts; more than 0 (assumed).
+  sc_core::sc_time poll_interval{1, sc_core::SC_US};
+  /// How often a thread that waits in vain asks whether the device needs a reset; a device that
+  /// does says so by a configuration interrupt, too (assumed).
+  sc_core::sc_time status_interval{100, sc_core::SC_US};
 };
 
 class Virtqueue {
 public:
-  /// Sets the queue up in `arena`'s memory and enables it. `negotiated` decides the format.
+  /// Sets the queue up in `arena`'s memory and enables it. `negotiated` decides the format;
+  /// `interrupt`, which may be null, tells of used buffers.
   Virtqueue(Bus& bus, DeviceAccess& device, std::uint16_t index, const QueueOptions& options,
-            const FeatureSet& negotiated, Arena& arena);
+            const FeatureSet& negotiated, Arena& arena, Interrupt* interrupt = nullptr);
 
   std::uint16_t index() const { return index_; }
   std::uint16_t size() const { return size_; }
   std::uint16_t free_descriptors() const { return free_count_; }
+  /// Chains with the device, and used ones that were not taken yet.
+  std::uint16_t in_flight() const { return in_flight_; }
+  const QueueOptions& options() const { return options_; }
+  DeviceAccess& device() { return device_; }
 
   /// Makes a chain available; readable buffers come first. Returns its token (below size()), or
-  /// nothing when descriptors are short. Split: the device sees it with the next kick().
+  /// nothing when descriptors are short or `depth` is reached. Split: the device sees it with the
+  /// next kick().
   std::optional<std::uint16_t> add(std::span<const Buffer> chain);
   /// Shows the device what was added and notifies it, if it wants to be. Returns whether it did.
   bool kick();
@@ -50,12 +66,20 @@ public:
     std::uint32_t written = 0;
   };
   std::optional<Used> take_used();
-  /// Waits until a buffer is used, at most `timeout`; on `interrupt`, or polling without one.
-  /// Throws DriverError, naming place and queue, on time-out and when the device needs a reset.
-  Used wait_used(sc_core::sc_time timeout, const sc_core::sc_event* interrupt = nullptr);
+  /// Waits until a buffer is used, at most `timeout`: for its interrupt, where it has one and
+  /// asks for it, or polling. Throws DriverError, naming place and queue, on time-out and when the
+  /// device needs a reset.
+  Used wait_used(sc_core::sc_time timeout);
 
+  // For those who wait for several queues (completion.hpp).
+  /// Whether take_used() would give something.
+  bool has_used() { return batch_ || peek_used(); }
   /// Asks for used buffer notifications, or not. After asking, look at take_used() once more.
   void set_interrupts(bool on);
+  /// Null: it must be polled.
+  Interrupt* interrupt() const { return interrupt_; }
+  /// Throws DriverError when the device needs a reset; a register read.
+  void check_device();
 
 private:
   /// What a token stands for while its chain is with the device.
@@ -79,6 +103,7 @@ private:
 
   Bus& bus_;
   DeviceAccess& device_;
+  Interrupt* interrupt_;
   std::uint16_t index_;
   std::uint16_t size_ = 0;
   QueueOptions options_;
@@ -93,8 +118,9 @@ private:
   // IN_ORDER asks for.
   std::vector<std::uint16_t> free_;
   std::uint16_t free_head_ = 0;
-  std::uint16_t free_entries_ = 0;   // in free_
-  std::uint16_t free_count_ = 0;     // descriptors of the ring
+  std::uint16_t free_entries_ = 0; // in free_
+  std::uint16_t free_count_ = 0;   // descriptors of the ring
+  std::uint16_t in_flight_ = 0;
   std::vector<std::uint16_t> next_;  // split: how chains are linked
   std::vector<Pending> pending_;     // by token
   std::vector<std::uint16_t> order_; // in order: tokens as made available, a ring

@@ -30,6 +30,8 @@ struct MachineParams {
   /// Devices use nb_transport, and are answered so.
   std::function<AtAnswer(const tlm::tlm_generic_payload&)> at = nullptr;
   bool check_driver = false; ///< the protocol analyser sits in front of and behind every device
+  unsigned msix_vectors = 4; ///< of PCI functions
+  sc_core::sc_time interrupt_latency = sc_core::SC_ZERO_TIME;
 };
 
 class Machine : public sc_core::sc_module {
@@ -37,10 +39,12 @@ public:
   static constexpr std::uint64_t ram_base = 0x8000'0000;
   static constexpr std::uint64_t ram_size = 64 << 20;
   static constexpr std::uint64_t mmio_base = 0x1000'1000;
+  static constexpr std::uint64_t msix_base = 0x2800'0000;
   static constexpr std::uint64_t ecam_base = 0x3000'0000;
 
   explicit Machine(MachineParams params = {})
       : sc_module("machine"), params_(params),
+        msix("msix", {.base = msix_base, .latency = params.interrupt_latency}),
         memory("memory", {.size = ram_size,
                           .dmi = params.dmi,
                           .read_latency = params.memory_latency,
@@ -48,11 +52,14 @@ public:
     bus.socket.bind(router.initiators);
     bridge.dma.bind(router.initiators);
     router.map({ram_base, ram_size}, memory.socket, "RAM");
+    router.map({msix_base, driver::MsixReceiver::size}, msix.socket, "MSI-X");
     router.map({ecam_base, tlm2::HostBridge::ecam_size}, bridge.ecam, "ECAM");
     router.map({0x4000'0000, 0x4000'0000}, bridge.window32, "PCI window", 0x4000'0000);
     router.map({0x4'0000'0000, 0x4'0000'0000}, bridge.window64, "PCI window 64", 0x4'0000'0000);
-    for (std::size_t i = 0; i < 4; ++i)
+    for (std::size_t i = 0; i < 4; ++i) {
       bridge.intx[i].bind(intx[i]);
+      intx_lines.push_back(make_line(("intx_line" + std::to_string(i)).c_str(), intx[i]));
+    }
     SC_HAS_PROCESS(Machine);
     SC_THREAD(run_program);
   }
@@ -64,6 +71,8 @@ public:
     std::unique_ptr<tlm2::VirtioMmio> mmio;
     std::unique_ptr<tlm2::VirtioPci> pci;
     std::unique_ptr<sc_core::sc_signal<bool>> irq;
+    std::unique_ptr<driver::InterruptLine> own_line;
+    driver::InterruptLine* line = nullptr; // where its interrupts without MSI-X arrive
     std::unique_ptr<tlm2::MmioAnalyserTap> mmio_tap;
     std::unique_ptr<tlm2::PciAnalyserTap> pci_tap;
   };
@@ -78,9 +87,11 @@ public:
     slot.device = std::make_unique<Device>(params, executor.executor(), *slot.port,
                                            std::move(function), sink);
     if (on_pci) {
-      slot.pci = std::make_unique<tlm2::VirtioPci>((name + "_pci").c_str(), tlm2::VirtioPciParams{},
-                                                   *slot.device, *slot.port);
+      slot.pci = std::make_unique<tlm2::VirtioPci>(
+          (name + "_pci").c_str(), tlm2::VirtioPciParams{.msix_vectors = params_.msix_vectors},
+          *slot.device, *slot.port);
       ++pci_devices_;
+      slot.line = intx_lines.at(pci_devices_ % 4).get();
       if (params_.check_driver) {
         auto& tap = slot.pci_tap;
         tap = std::make_unique<tlm2::PciAnalyserTap>((name + "_tap").c_str(), tap_params(name));
@@ -98,6 +109,8 @@ public:
       slot.mmio = std::make_unique<tlm2::VirtioMmio>((name + "_mmio").c_str(), *slot.device);
       slot.irq = std::make_unique<sc_core::sc_signal<bool>>((name + "_irq").c_str());
       slot.mmio->irq.bind(*slot.irq);
+      slot.own_line = make_line((name + "_line").c_str(), *slot.irq);
+      slot.line = slot.own_line.get();
       const tlm2::AddressRange range{mmio_base + 0x1000 * mmio_devices_++, 0x1000};
       if (params_.check_driver) {
         auto& tap = slot.mmio_tap;
@@ -156,6 +169,13 @@ private:
     slot.port->socket.bind(slot.at->socket);
     return slot.at->out;
   }
+  std::unique_ptr<driver::InterruptLine> make_line(const char* name,
+                                                   sc_core::sc_signal<bool>& signal) {
+    auto line = std::make_unique<driver::InterruptLine>(
+        name, driver::InterruptLineParams{.latency = params_.interrupt_latency});
+    line->line.bind(signal);
+    return line;
+  }
   tlm2::AnalyserTapParams tap_params(const std::string& name) {
     return {.device = name,
             .sink = [this](const analyser::Violation& v) { violations.push_back(to_string(v)); }};
@@ -163,12 +183,14 @@ private:
   MachineParams params_;
 
 public:
+  driver::MsixReceiver msix;
   tlm2::ExecutorModule executor{"executor"};
   tlm2::Memory memory;
   tlm2::Router router{"router"};
   tlm2::HostBridge bridge{"bridge"};
   driver::Bus bus{"bus"};
   std::array<sc_core::sc_signal<bool>, 4> intx;
+  std::vector<std::unique_ptr<driver::InterruptLine>> intx_lines;
   std::deque<Slot> slots;
   driver::Arena arena{ram_base + ram_size / 2, ram_size / 2};
 
