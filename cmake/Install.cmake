@@ -14,7 +14,7 @@ foreach(layer IN ITEMS "models/" "tlm")
           COMPONENT dev FILES_MATCHING PATTERN "*.hpp" PATTERN "*.def")
 endforeach()
 
-install(TARGETS virtio_tlm_models virtio_tlm_tlm virtio_tlm_systemc EXPORT virtio-tlm-targets
+install(TARGETS virtio_tlm_models virtio_tlm_link_timing virtio_tlm_tlm virtio_tlm_systemc EXPORT virtio-tlm-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT virtio-tlm-targets NAMESPACE virtio-tlm:: DESTINATION ${package_dir} COMPONENT dev)

@@ -1,0 +1,437 @@
+#include <virtio/tlm/dma_info.hpp>
+#include <virtio/tlm/pci/pcie_link.hpp>
+#include <virtio/tlm/register_access.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace virtio::tlm2 {
+
+namespace {
+
+constexpr unsigned max_workers = 64;
+
+SimTime sim_now() {
+  return to_sim_time(sc_core::sc_time_stamp());
+}
+
+void prepare(::tlm::tlm_generic_payload& payload, bool write, std::uint64_t addr, void* data,
+             std::uint32_t len) {
+  payload.set_command(write ? ::tlm::TLM_WRITE_COMMAND : ::tlm::TLM_READ_COMMAND);
+  payload.set_address(addr);
+  payload.set_data_ptr(static_cast<unsigned char*>(data));
+  payload.set_data_length(len);
+  payload.set_streaming_width(len);
+  payload.set_byte_enable_ptr(nullptr);
+  payload.set_dmi_allowed(false);
+  payload.set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
+}
+
+} // namespace
+
+PcieLink::PcieLink(sc_core::sc_module_name name, const PcieLinkParams& params,
+                   ExecutorModule& executor, std::vector<AddressRange> host_ranges)
+    : sc_module(name), timing_(params), executor_(executor.executor()),
+      host_ranges_(std::move(host_ranges)) {
+  upstream.register_nb_transport_fw(this, &PcieLink::nb_transport_fw);
+  upstream.register_b_transport(this, &PcieLink::b_transport);
+  upstream.register_transport_dbg(this, &PcieLink::upstream_debug);
+  upstream.register_get_direct_mem_ptr(this, &PcieLink::upstream_dmi);
+  config.register_b_transport(this, &PcieLink::config_transport);
+  config.register_transport_dbg(this, &PcieLink::config_debug);
+  memory.register_b_transport(this, &PcieLink::memory_transport);
+  memory.register_transport_dbg(this, &PcieLink::memory_debug);
+  acceptance_.link = response_channel_.link = this;
+  acceptance_.call = [](Wake& wake) { static_cast<LinkWake&>(wake).link->on_accepted(); };
+  response_channel_.call = [](Wake& wake) { static_cast<LinkWake&>(wake).link->send_responses(); };
+  SC_THREAD(deliver_doorbells);
+}
+
+PcieLink::~PcieLink() {
+  for (Flight& flight : flights_)
+    if (flight.payload && !flight.waiter) flight.payload->release();
+  for (::tlm::tlm_generic_payload* payload : responses_)
+    payload->release();
+  if (responding_) responding_->release();
+  if (unaccepted_ && unaccepted_->is_write()) unaccepted_->release();
+}
+
+// --- the device's requests -----------------------------------------------------------------------
+
+::tlm::tlm_sync_enum PcieLink::nb_transport_fw(::tlm::tlm_generic_payload& payload,
+                                               ::tlm::tlm_phase& phase, sc_core::sc_time& time) {
+  if (phase == ::tlm::BEGIN_REQ) return begin_request(payload, phase, time);
+  if (phase == ::tlm::END_RESP && responding_ == &payload) {
+    on_end_response(time);
+    return ::tlm::TLM_COMPLETED;
+  }
+  if (phase <= ::tlm::END_RESP)
+    SC_REPORT_ERROR("/virtio-tlm/pcie_link",
+                    (std::string("the initiator at ") + upstream.name() +
+                     " sends a phase that must not follow: only BEGIN_REQ, and END_RESP after "
+                     "BEGIN_RESP")
+                        .c_str());
+  return ::tlm::TLM_ACCEPTED;
+}
+
+::tlm::tlm_sync_enum PcieLink::begin_request(::tlm::tlm_generic_payload& payload,
+                                             ::tlm::tlm_phase& phase, sc_core::sc_time& time) {
+  payload.set_dmi_allowed(false);
+  if (const auto refused = refusal(payload)) {
+    payload.set_response_status(*refused);
+    return ::tlm::TLM_COMPLETED;
+  }
+  const SimTime at = sim_now() + to_sim_time(time);
+  if (payload.is_write()) {
+    if (!mapped(payload)) {
+      payload.set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
+      return ::tlm::TLM_COMPLETED;
+    }
+    const SimTime accepted = send_write(payload, at);
+    payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+    if (accepted <= at) return ::tlm::TLM_COMPLETED;
+    payload.acquire();
+    accept_later(payload, accepted);
+    return ::tlm::TLM_ACCEPTED;
+  }
+  payload.acquire();
+  const SimTime accepted = send_read(payload, at, nullptr);
+  if (accepted > at) {
+    accept_later(payload, accepted);
+    return ::tlm::TLM_ACCEPTED;
+  }
+  phase = ::tlm::END_REQ;
+  return ::tlm::TLM_UPDATED;
+}
+
+void PcieLink::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  payload.set_dmi_allowed(false);
+  if (const auto refused = refusal(payload)) {
+    payload.set_response_status(*refused);
+    return;
+  }
+  const SimTime at = sim_now() + to_sim_time(delay);
+  if (payload.is_write()) {
+    if (!mapped(payload)) {
+      payload.set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
+      return;
+    }
+    const SimTime accepted = send_write(payload, at);
+    if (accepted > at) delay += to_sc_time(accepted - at);
+    payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+    return;
+  }
+  delay = sc_core::SC_ZERO_TIME;
+  sc_core::sc_event complete;
+  send_read(payload, at, &complete);
+  wait(complete);
+}
+
+unsigned PcieLink::upstream_debug(::tlm::tlm_generic_payload& payload) {
+  return host->transport_dbg(payload);
+}
+
+bool PcieLink::upstream_dmi(::tlm::tlm_generic_payload&, ::tlm::tlm_dmi& dmi) {
+  dmi.set_start_address(0);
+  dmi.set_end_address(~0ull);
+  dmi.allow_none();
+  return false;
+}
+
+bool PcieLink::mapped(const ::tlm::tlm_generic_payload& payload) const {
+  if (host_ranges_.empty()) return true;
+  return std::any_of(host_ranges_.begin(), host_ranges_.end(), [&](const AddressRange& range) {
+    return range.contains(payload.get_address(), payload.get_data_length());
+  });
+}
+
+PcieLink::Flight& PcieLink::new_flight(const ::tlm::tlm_generic_payload& payload) {
+  if (free_flights_.empty()) {
+    Flight& flight = flights_.emplace_back();
+    flight.link = this;
+    flight.call = [](Wake& wake) {
+      Flight& self = static_cast<Flight&>(wake);
+      self.link->on_due(self);
+    };
+    free_flights_.reserve(flights_.size());
+    free_flights_.push_back(&flight);
+  }
+  Flight& flight = *free_flights_.back();
+  free_flights_.pop_back();
+  flight.payload = nullptr;
+  flight.waiter = nullptr;
+  flight.write = payload.is_write();
+  flight.unmapped = false;
+  flight.addr = payload.get_address();
+  flight.len = payload.get_data_length();
+  const auto* info = payload.get_extension<DmaInfo>();
+  flight.access = info ? static_cast<std::size_t>(info->kind) : unknown_access;
+  flight.queue = info ? info->queue : 0;
+  return flight;
+}
+
+void PcieLink::release(Flight& flight) {
+  flight.payload = nullptr;
+  flight.waiter = nullptr;
+  free_flights_.push_back(&flight);
+}
+
+SimTime PcieLink::send_write(const ::tlm::tlm_generic_payload& payload, SimTime at) {
+  Flight& flight = new_flight(payload);
+  const auto bytes = bytes_of(payload);
+  flight.data.assign(bytes.begin(), bytes.end());
+  const LinkTiming::Write write = timing_.device_write(at, flight.addr, flight.len, flight.access);
+  ++writes_sent_;
+  executor_.post_at(flight, write.arrived);
+  return write.accepted;
+}
+
+SimTime PcieLink::send_read(::tlm::tlm_generic_payload& payload, SimTime at,
+                            sc_core::sc_event* waiter) {
+  Flight& flight = new_flight(payload);
+  flight.payload = &payload;
+  flight.waiter = waiter;
+  flight.unmapped = !mapped(payload);
+  const LinkTiming::Read read =
+      timing_.device_read(at, flight.addr, flight.len, flight.access, flight.unmapped);
+  flight.sampled = read.sampled;
+  executor_.post_at(flight, read.complete);
+  return read.accepted;
+}
+
+void PcieLink::accept_later(::tlm::tlm_generic_payload& payload, SimTime accepted) {
+  if (unaccepted_)
+    SC_REPORT_ERROR("/virtio-tlm/pcie_link",
+                    (std::string("the initiator at ") + upstream.name() +
+                     " sends BEGIN_REQ before the END_REQ or BEGIN_RESP of its request before")
+                        .c_str());
+  unaccepted_ = &payload;
+  executor_.post_at(acceptance_, accepted);
+}
+
+void PcieLink::on_accepted() {
+  ::tlm::tlm_generic_payload& payload = *std::exchange(unaccepted_, nullptr);
+  if (payload.is_write()) {
+    respond(payload);
+    return;
+  }
+  ::tlm::tlm_phase phase = ::tlm::END_REQ;
+  sc_core::sc_time time = sc_core::SC_ZERO_TIME;
+  upstream->nb_transport_bw(payload, phase, time);
+}
+
+void PcieLink::on_due(Flight& flight) {
+  if (!flight.write) {
+    const SimTime now = executor_.now();
+    const SimTime due = timing_.completion_not_before(now, flight.sampled);
+    if (due > now) {
+      executor_.post_at(flight, due);
+      return;
+    }
+  }
+  if (waiting_.empty() && !writing_ && access_by_pointer(flight)) {
+    on_performed(flight);
+    return;
+  }
+  waiting_.push_back(&flight);
+  if (waiting_.size() > idle_workers_ && workers_.size() < max_workers) {
+    Worker& worker = workers_.emplace_back();
+    sc_core::sc_spawn([this, &worker] { work(worker); },
+                      sc_core::sc_gen_unique_name("host_worker"));
+  }
+  work_.notify(sc_core::SC_ZERO_TIME);
+}
+
+// --- at the host ---------------------------------------------------------------------------------
+
+bool PcieLink::access_by_pointer(Flight& flight) {
+  if (flight.unmapped) {
+    flight.payload->set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
+    return true;
+  }
+  std::byte* const window = host_port_.window(GuestAddr{flight.addr}, flight.len, flight.write);
+  if (!window) return false;
+  if (flight.write) {
+    std::memcpy(window, flight.data.data(), flight.len);
+  } else {
+    std::memcpy(flight.payload->get_data_ptr(), window, flight.len);
+    flight.payload->set_response_status(::tlm::TLM_OK_RESPONSE);
+  }
+  return true;
+}
+
+/// Takes accesses in order; a read may be under way beside others, a write has no write beside it.
+void PcieLink::work(Worker& worker) {
+  for (;;) {
+    while (waiting_.empty() || writing_) {
+      ++idle_workers_;
+      wait(work_);
+      --idle_workers_;
+    }
+    Flight& flight = *waiting_.front();
+    waiting_.pop_front();
+    writing_ = flight.write;
+    if (!access_by_pointer(flight)) access_by_transport(flight, worker);
+    if (flight.write) {
+      writing_ = false;
+      work_.notify(sc_core::SC_ZERO_TIME);
+    }
+    on_performed(flight);
+  }
+}
+
+void PcieLink::access_by_transport(Flight& flight, Worker& worker) {
+  ::tlm::tlm_generic_payload& payload = worker.payload;
+  const bool known = flight.access != unknown_access;
+  payload.set_extension(known ? &worker.info : nullptr);
+  worker.info.kind = known ? static_cast<AccessKind>(flight.access) : AccessKind::data;
+  worker.info.queue = flight.queue;
+  void* const data =
+      flight.write ? static_cast<void*>(flight.data.data()) : flight.payload->get_data_ptr();
+  prepare(payload, flight.write, flight.addr, data, flight.len);
+  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+  host->b_transport(payload, delay);
+  if (delay != sc_core::SC_ZERO_TIME) wait(delay);
+  if (flight.write)
+    lost_writes_ += payload.is_response_error();
+  else
+    flight.payload->set_response_status(payload.get_response_status());
+}
+
+void PcieLink::on_performed(Flight& flight) {
+  if (flight.write) {
+    ++writes_performed_;
+    if (waiting_for_writes_ != 0) write_performed_.notify(sc_core::SC_ZERO_TIME);
+  } else if (flight.waiter) {
+    flight.waiter->notify(sc_core::SC_ZERO_TIME);
+  } else {
+    ::tlm::tlm_generic_payload& payload = *flight.payload;
+    release(flight);
+    respond(payload);
+    return;
+  }
+  release(flight);
+}
+
+/// Takes the reference over.
+void PcieLink::respond(::tlm::tlm_generic_payload& payload) {
+  responses_.push_back(&payload);
+  send_responses();
+}
+
+void PcieLink::send_responses() {
+  if (sending_responses_) return;
+  sending_responses_ = true;
+  while (!responses_.empty() && !responding_ && !response_channel_.queued()) {
+    ::tlm::tlm_generic_payload& payload = *responses_.front();
+    responses_.pop_front();
+    responding_ = &payload;
+    ::tlm::tlm_phase phase = ::tlm::BEGIN_RESP;
+    sc_core::sc_time time = sc_core::SC_ZERO_TIME;
+    const ::tlm::tlm_sync_enum sync = upstream->nb_transport_bw(payload, phase, time);
+    // END_RESP may have come inside the call.
+    if (sync != ::tlm::TLM_ACCEPTED && responding_ == &payload) on_end_response(time);
+  }
+  sending_responses_ = false;
+}
+
+void PcieLink::on_end_response(const sc_core::sc_time& time) {
+  std::exchange(responding_, nullptr)->release();
+  if (time != sc_core::SC_ZERO_TIME)
+    executor_.post_at(response_channel_, executor_.now() + to_sim_time(time));
+  else
+    send_responses();
+}
+
+// --- the CPU's accesses --------------------------------------------------------------------------
+
+void PcieLink::config_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  round_trip(function_config, payload, delay);
+}
+
+void PcieLink::memory_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  if (payload.is_write())
+    post_doorbell(payload, delay);
+  else
+    round_trip(function_memory, payload, delay);
+}
+
+unsigned PcieLink::config_debug(::tlm::tlm_generic_payload& payload) {
+  return function_config->transport_dbg(payload);
+}
+unsigned PcieLink::memory_debug(::tlm::tlm_generic_payload& payload) {
+  return function_memory->transport_dbg(payload);
+}
+
+void PcieLink::post_doorbell(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  payload.set_dmi_allowed(false);
+  if (const auto refused = refusal(payload)) {
+    payload.set_response_status(*refused);
+    return;
+  }
+  const SimTime at = sim_now() + to_sim_time(delay);
+  const LinkTiming::Write write =
+      timing_.cpu_write(at, payload.get_address(), payload.get_data_length());
+  const unsigned char* const data = payload.get_data_ptr();
+  doorbells_.push_back(
+      {payload.get_address(), {data, data + payload.get_data_length()}, to_sc_time(write.arrived)});
+  ++doorbells_posted_;
+  doorbell_posted_.notify(sc_core::SC_ZERO_TIME);
+  if (write.accepted > at) delay += to_sc_time(write.accepted - at);
+  payload.set_response_status(::tlm::TLM_OK_RESPONSE);
+}
+
+void PcieLink::deliver_doorbells() {
+  for (;;) {
+    while (doorbells_.empty())
+      wait(doorbell_posted_);
+    const sc_core::sc_time now = sc_core::sc_time_stamp();
+    if (doorbells_.front().arrival > now) wait(doorbells_.front().arrival - now);
+    Doorbell& doorbell = doorbells_.front();
+    timing_.advance(sim_now());
+    prepare(doorbell_, true, doorbell.addr, doorbell.data.data(),
+            static_cast<std::uint32_t>(doorbell.data.size()));
+    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+    function_memory->b_transport(doorbell_, delay);
+    if (delay != sc_core::SC_ZERO_TIME) wait(delay);
+    doorbells_.pop_front();
+    ++doorbells_delivered_;
+    doorbell_delivered_.notify(sc_core::SC_ZERO_TIME);
+  }
+}
+
+/// A request that has a completion, which pushes the device's writes before it ahead of itself, as
+/// the request pushes the CPU's.
+void PcieLink::round_trip(FunctionSocket& function, ::tlm::tlm_generic_payload& payload,
+                          sc_core::sc_time& delay) {
+  payload.set_dmi_allowed(false);
+  if (const auto refused = refusal(payload)) {
+    payload.set_response_status(*refused);
+    return;
+  }
+  if (delay != sc_core::SC_ZERO_TIME) wait(std::exchange(delay, sc_core::SC_ZERO_TIME));
+  const std::uint32_t len = payload.get_data_length();
+  const std::uint64_t doorbells = doorbells_posted_;
+  const SimTime there = &function == &function_config
+                            ? timing_.cpu_config(sim_now(), len, payload.is_write())
+                            : timing_.cpu_read(sim_now(), payload.get_address(), len);
+  wait(to_sc_time(there - sim_now()));
+  while (doorbells_delivered_ < doorbells)
+    wait(doorbell_delivered_);
+  function->b_transport(payload, delay);
+  if (delay != sc_core::SC_ZERO_TIME) wait(std::exchange(delay, sc_core::SC_ZERO_TIME));
+  payload.set_dmi_allowed(false);
+  const std::uint64_t writes = writes_sent_;
+  const bool data = payload.is_read() && payload.is_response_ok();
+  const SimTime back = timing_.complete_cpu(sim_now(), data ? len : 0);
+  wait(to_sc_time(back - sim_now()));
+  const PcieLinkParams& params = timing_.params();
+  if (params.relaxed_ordering || params.id_based_ordering) return;
+  ++waiting_for_writes_;
+  while (writes_performed_ < writes)
+    wait(write_performed_);
+  --waiting_for_writes_;
+}
+
+} // namespace virtio::tlm2
