@@ -33,7 +33,7 @@ install(FILES LICENSE DESTINATION ${dev_doc_dir} RENAME copyright COMPONENT dev)
 # --- program ---------------------------------------------------------------------------------------------------------
 
 install(TARGETS virtio-tlm RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
-install(TARGETS virtio-tlm-riscv-virt RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}
+install(TARGETS virtio-tlm-riscv-virt virtio-tlm-pcie-host RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}
         COMPONENT program)
 install(FILES cmake/copyright-program DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/virtio-tlm
         RENAME copyright COMPONENT program)

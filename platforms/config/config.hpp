@@ -26,18 +26,42 @@ struct CpuConfig {
       10'000'000}; // of the mtime counter and of the device tree's timebase-frequency
 };
 
-struct PlatformConfig {
-  PlatformKind kind = PlatformKind::riscv_virt;
-  std::uint64_t seed = 1;
-  SimTime time_limit = std::chrono::seconds{60};
+// What [platform] holds beside the common parameters when its kind is riscv_virt.
+struct RiscvVirtConfig {
   SimTime watchdog{0}; // longest silence of the UART while the script still waits; 0: no limit
   std::filesystem::path firmware = "/usr/lib/u-boot/qemu-riscv64/u-boot.bin";
-  ByteSize ram{256ull << 20};
   ByteSize reserved_memory{
       16ull << 20};          // at the top of RAM, kept from the firmware for our own driver
   bool own_driver = false;   // after the script: stop the CPU and run our own driver
   bool check_driver = false; // watch every device with the protocol analyser
   CpuConfig cpu;
+};
+
+// What the driver of pcie_host costs and how it behaves.
+struct HostConfig {
+  Frequency clock{3'000'000'000};
+  std::optional<std::uint16_t> cores; // none: one for each queue
+  std::uint32_t submit_cycles = 600;
+  std::uint32_t complete_cycles = 400;
+  std::uint32_t mmio_write_cycles = 150;
+  std::uint32_t interrupt_cycles = 1'500;
+  SimTime interrupt_latency = std::chrono::nanoseconds{800};
+  Completion completion = Completion::polling;
+  SimTime poll_interval = std::chrono::nanoseconds{100};
+  std::uint16_t napi_budget = 64;
+  RingFormat ring = RingFormat::split;
+  bool event_index = true;
+  bool indirect = false;
+  bool in_order = false;
+  bool notification_data = false;
+};
+
+struct PlatformConfig : RiscvVirtConfig {
+  PlatformKind kind = PlatformKind::riscv_virt;
+  std::uint64_t seed = 1;
+  SimTime time_limit = std::chrono::seconds{60};
+  ByteSize ram{256ull << 20};
+  HostConfig host; // pcie_host
 };
 
 struct MediaConfig {
@@ -138,12 +162,42 @@ struct StepConfig {
   SimTime timeout = std::chrono::seconds{10};
 };
 
+struct BlockWorkloadConfig {
+  ByteSize block_size{4096}; // a multiple of 512
+  std::uint8_t read_percent = 100;
+  Pattern pattern = Pattern::random;
+};
+
+struct NetWorkloadConfig {
+  Direction direction = Direction::both;
+  FrameSource frames = FrameSource::fixed;
+  std::uint16_t frame_bytes = 1514;          // without the frame check sequence
+  std::optional<std::filesystem::path> pcap; // if and only if frames = pcap; exists
+  BitRate wire_rate{25'000'000'000};
+  std::optional<std::uint8_t> load_percent; // of wire_rate, in each direction; open loop
+};
+
+// What the driver of pcie_host does with one device.
+struct WorkloadConfig {
+  std::string device;       // of a [[device]]; the path is workload.DEVICE
+  std::uint16_t queues = 0; // block: request queues, net: pairs; 0: all that the device has
+  std::uint16_t depth = 32;
+  std::uint16_t batch = 1;
+  Arrival arrival = Arrival::closed;
+  std::optional<std::uint64_t> rate;     // a second, over all queues; open loop
+  std::optional<std::uint64_t> requests; // that are measured, over all queues
+  std::optional<SimTime> duration;       // of the measurement; one of the two is set
+  SimTime warm_up = std::chrono::microseconds{50};
+  std::variant<BlockWorkloadConfig, NetWorkloadConfig> traffic; // the alternative of the device
+};
+
 struct Config {
   std::filesystem::path file; // the TOML file
   PlatformConfig platform;
   std::vector<MediaConfig> media;    // names are unique
   std::vector<DeviceConfig> devices; // names are unique, slots of a transport too
   std::vector<StepConfig> steps;
+  std::vector<WorkloadConfig> workloads; // one for a device at most
 
   // The medium of that name; load() has made sure that every name used by a device exists.
   const MediaConfig& find_media(std::string_view name) const;
@@ -162,7 +216,8 @@ struct ConfigError {
 };
 
 // One `--set path=value`, not yet interpreted: "device.blk0.capacity", "1 MiB". Media and devices
-// are named by their name, steps by their place in the file, counted from 1: step.1.timeout.
+// are named by their name, workloads by their device's, steps by their place in the file, counted
+// from 1: step.1.timeout.
 struct Override {
   std::string path;
   std::string value;

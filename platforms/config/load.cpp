@@ -21,12 +21,42 @@ std::string object_path(Reader& reader, const toml::table& table, std::string_vi
   return fmt::format("{}.{}", kind, n + 1);
 }
 
+template <class Struct>
+void add_foreign(const Struct& object, const std::string& reason,
+                 std::map<std::string, std::string>& foreign) {
+  for (const auto& row : table(object).parameters)
+    foreign[std::string(row.key)] = reason;
+}
+
+// What belongs to one kind of platform is refused in a file of another; while the kind itself is
+// wrong it is passed over silently: one mistake, one error.
 void read_platform(Reader& reader, const toml::table& root, PlatformConfig& platform) {
   const toml::table* table = reader.single_table(root, "platform");
   if (!table) return;
-  Reader::Object object{"platform", table->source(), {}, {"cpu"}, {}};
+  std::optional<PlatformKind> kind;
+  if (const auto raw = reader.peek(*table, "platform", "kind"))
+    if (const auto parsed = parse<PlatformKind>(*raw)) kind = *parsed;
+  Reader::Object object{"platform", table->source(), {}, {}, {}};
   bind_parameters(platform, "", object.parameters);
-  bind_parameters(platform.cpu, "cpu.", object.parameters);
+  const auto reason = [&](PlatformKind other) {
+    return kind ? fmt::format("is a parameter of {}; the kind of this platform is {}", text(other),
+                              text(*kind))
+                : "";
+  };
+  if (kind == PlatformKind::riscv_virt) {
+    bind_parameters(static_cast<RiscvVirtConfig&>(platform), "", object.parameters);
+    bind_parameters(platform.cpu, "cpu.", object.parameters);
+    object.subtables = {"cpu"};
+  } else {
+    add_foreign(RiscvVirtConfig{}, reason(PlatformKind::riscv_virt), object.foreign);
+    object.foreign["cpu"] = reason(PlatformKind::riscv_virt);
+  }
+  if (kind == PlatformKind::pcie_host) {
+    bind_parameters(platform.host, "host.", object.parameters);
+    object.subtables = {"host"};
+  } else {
+    object.foreign["host"] = reason(PlatformKind::pcie_host);
+  }
   reader.read(*table, std::move(object));
 }
 
@@ -140,6 +170,43 @@ std::vector<ReadDevice> read_devices(Reader& reader, const toml::table& root) {
   return devices;
 }
 
+using Traffic = decltype(WorkloadConfig::traffic);
+
+// Reads [[workload]]: which keys it has follows from the type of its device.
+void read_workload(Reader& reader, const toml::table& table, const std::string& path,
+                   std::optional<DeviceType> type, WorkloadConfig& workload) {
+  Reader::Object object{path, table.source(), {}, {}, {}};
+  const auto reason = [&](std::string_view kind) {
+    return type ? fmt::format("is for workloads of {} devices; this device is of type {}", kind,
+                              text(*type))
+                : "";
+  };
+  bind_parameters(workload, "", object.parameters);
+  if (type == DeviceType::block)
+    bind_parameters(workload.traffic.emplace<BlockWorkloadConfig>(), "", object.parameters);
+  else
+    add_foreign(BlockWorkloadConfig{}, reason("block"), object.foreign);
+  if (type == DeviceType::net)
+    bind_parameters(workload.traffic.emplace<NetWorkloadConfig>(), "", object.parameters);
+  else
+    add_foreign(NetWorkloadConfig{}, reason("net"), object.foreign);
+  reader.read(table, std::move(object));
+}
+
+void read_workloads(Reader& reader, const toml::table& root, const std::vector<ReadDevice>& devices,
+                    std::vector<WorkloadConfig>& workloads) {
+  for (const toml::table* table : reader.tables(root, "workload")) {
+    std::string name = std::to_string(workloads.size() + 1);
+    if (const auto raw = reader.peek(*table, "", "device"); raw && raw->has_letters())
+      name = raw->string;
+    const auto device = std::find_if(devices.begin(), devices.end(), [&](const ReadDevice& d) {
+      return d.config.name == name && reader.good(d.path + ".type");
+    });
+    const auto type = device == devices.end() ? std::nullopt : std::optional(device->config.type);
+    read_workload(reader, *table, "workload." + name, type, workloads.emplace_back());
+  }
+}
+
 template <class Named>
 void check_names(Reader& reader, std::string_view kind, const std::vector<Named>& objects) {
   std::set<std::string> names;
@@ -162,6 +229,7 @@ void check_input(Reader& reader, const std::string& path, const std::filesystem:
 }
 
 void check_platform(Reader& reader, const PlatformConfig& platform) {
+  if (platform.kind != PlatformKind::riscv_virt) return;
   check_input(reader, "platform.firmware", platform.firmware,
               "`apt-get install u-boot-qemu` installs U-Boot for this platform as " +
                   PlatformConfig{}.firmware.string());
@@ -307,6 +375,139 @@ private:
   std::map<std::string, std::string> captures_;
 };
 
+class WorkloadCheck {
+public:
+  WorkloadCheck(Reader& reader, const Config& config) : reader_(reader), config_(config) {}
+
+  void check() {
+    for (const WorkloadConfig& workload : config_.workloads)
+      if (!workload.device.empty()) check(workload, "workload." + workload.device);
+    if (config_.workloads.empty())
+      reader_.fail("platform.kind", "pcie_host needs at least one [[workload]]");
+    for (const DeviceConfig& device : config_.devices)
+      if (device.transport != Transport::pci)
+        reader_.fail(fmt::format("device.{}.transport", device.name),
+                     "devices of pcie_host are on pci");
+  }
+
+private:
+  void check(const WorkloadConfig& workload, const std::string& path) {
+    std::vector<std::string> names;
+    const DeviceConfig* device = nullptr;
+    for (const DeviceConfig& candidate : config_.devices) {
+      names.push_back(candidate.name);
+      if (candidate.name == workload.device) device = &candidate;
+    }
+    if (!device)
+      return reader_.fail(path + ".device",
+                          fmt::format("there is no [[device]] called \"{}\"{}", workload.device,
+                                      did_you_mean(workload.device, names)));
+    if (!used_.insert(workload.device).second)
+      reader_.fail(path + ".device", "has a workload already: a device takes one");
+    if (device->type != DeviceType::block && device->type != DeviceType::net)
+      return reader_.fail(
+          path + ".device",
+          fmt::format("is of type {}: there are workloads for block and net", text(device->type)));
+    check_depth(workload, *device, path);
+    check_features(*device);
+    check_extent(workload, path);
+    if (const auto* block = std::get_if<BlockWorkloadConfig>(&workload.traffic))
+      check_block(workload, *block, std::get<BlockConfig>(device->function), path);
+    else
+      check_net(workload, std::get<NetWorkloadConfig>(workload.traffic),
+                std::get<NetConfig>(device->function), path);
+  }
+
+  // What the driver is to negotiate must be offered.
+  void check_features(const DeviceConfig& device) {
+    const HostConfig& host = config_.platform.host;
+    const FeaturesConfig& offered = device.features;
+    const auto check = [&](bool wanted, bool there, std::string_view key,
+                           std::string_view feature) {
+      if (wanted && !there)
+        reader_.fail(fmt::format("platform.host.{}", key),
+                     fmt::format("device.{}.features.{} is off: the device does not offer it",
+                                 device.name, feature));
+    };
+    check(host.ring == RingFormat::packed, offered.packed, "ring", "packed");
+    check(host.indirect, offered.indirect_desc, "indirect", "indirect_desc");
+    check(host.in_order, offered.in_order, "in_order", "in_order");
+    check(host.notification_data, offered.notification_data, "notification_data",
+          "notification_data");
+  }
+
+  // A block request has three descriptors: header, data, status.
+  void check_depth(const WorkloadConfig& workload, const DeviceConfig& device,
+                   const std::string& path) {
+    const bool tables = config_.platform.host.indirect;
+    const unsigned each = device.type == DeviceType::block && !tables ? 3 : 1;
+    if (workload.depth * each > device.queue_size)
+      reader_.fail(path + ".depth",
+                   fmt::format("{} requests of {} descriptor{} do not fit into a queue of {}: "
+                               "give the device a larger queue_size",
+                               workload.depth, each, each == 1 ? "" : "s", device.queue_size));
+  }
+
+  void check_extent(const WorkloadConfig& workload, const std::string& path) {
+    if (workload.requests.has_value() == workload.duration.has_value())
+      reader_.fail(path + ".requests", "give either requests or duration, which end the run");
+    const auto* net = std::get_if<NetWorkloadConfig>(&workload.traffic);
+    const bool paced = workload.arrival == Arrival::fixed || workload.arrival == Arrival::poisson;
+    const int rates = (workload.rate ? 1 : 0) + (net && net->load_percent ? 1 : 0);
+    if (paced && rates != 1)
+      reader_.fail(path + ".arrival", fmt::format("\"{}\" needs rate{}", text(workload.arrival),
+                                                  net ? " or load_percent, one of them" : ""));
+    if (!paced && rates != 0)
+      reader_.fail(path + ".rate", R"(is for arrival = "fixed" and "poisson")");
+  }
+
+  void check_block(const WorkloadConfig& workload, const BlockWorkloadConfig& block,
+                   const BlockConfig& device, const std::string& path) {
+    if (workload.arrival == Arrival::recorded)
+      reader_.fail(path + ".arrival", R"("recorded" is for frames = "pcap")");
+    if (device.read_only && block.read_percent != 100)
+      reader_.fail(path + ".read_percent",
+                   "the device is read_only: only 100 percent reads are possible");
+    if (device.capacity &&
+        device.capacity->bytes / block.block_size.bytes <
+            std::uint64_t{workload.depth} * std::max<std::uint16_t>(workload.queues, 1))
+      reader_.fail(path + ".depth", "the disk has fewer blocks than requests under way: give the "
+                                    "device more capacity");
+  }
+
+  void check_net(const WorkloadConfig& workload, const NetWorkloadConfig& net,
+                 const NetConfig& device, const std::string& path) {
+    constexpr unsigned header = 14; // Ethernet's
+    if (net.frames == FrameSource::fixed && net.frame_bytes > device.mtu + header)
+      reader_.fail(path + ".frame_bytes", fmt::format("{} is more than the device's mtu allows: {}",
+                                                      net.frame_bytes, device.mtu + header));
+    if ((net.frames == FrameSource::pcap) != net.pcap.has_value())
+      reader_.fail(path + ".frames", R"(frames = "pcap" and pcap = FILE belong together)");
+    if (net.pcap)
+      check_input(reader_, path + ".pcap", *net.pcap,
+                  "`tcpdump -w` or a run with capture = ... writes such a file");
+    if (workload.arrival == Arrival::recorded && net.frames != FrameSource::pcap)
+      reader_.fail(path + ".arrival", R"("recorded" is for frames = "pcap")");
+  }
+
+  Reader& reader_;
+  const Config& config_;
+  std::set<std::string> used_;
+};
+
+} // namespace
+
+namespace {
+
+// [[step]] and [[workload]] each belong to one kind of platform.
+void refuse_foreign_tables(Reader& reader, const toml::table& root, PlatformKind kind) {
+  if (!reader.good("platform.kind")) return;
+  if (kind == PlatformKind::pcie_host && root.get("step"))
+    reader.fail("step.1.expect", "pcie_host has no UART: steps are for riscv_virt");
+  if (kind == PlatformKind::riscv_virt && root.get("workload"))
+    reader.fail("platform.kind", "riscv_virt takes no [[workload]]: they are for pcie_host");
+}
+
 } // namespace
 
 tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path& file,
@@ -317,11 +518,12 @@ tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path&
 
   Config config;
   config.file = file;
-  reader.refuse_other_keys(*root, {"platform", "media", "device", "step"});
+  reader.refuse_other_keys(*root, {"platform", "media", "device", "step", "workload"});
   read_platform(reader, *root, config.platform);
   read_media(reader, *root, config.media);
   std::vector<ReadDevice> devices = read_devices(reader, *root);
   read_steps(reader, *root, config.steps);
+  read_workloads(reader, *root, devices, config.workloads);
 
   check_platform(reader, config.platform);
   check_media(reader, config.media);
@@ -334,6 +536,8 @@ tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path&
   for (ReadDevice& device : devices)
     config.devices.push_back(std::move(device.config));
   check_names(reader, "device", config.devices);
+  if (config.platform.kind == PlatformKind::pcie_host) WorkloadCheck(reader, config).check();
+  refuse_foreign_tables(reader, *root, config.platform.kind);
 
   std::vector<ConfigError> errors = reader.finish();
   if (!errors.empty()) return tl::unexpected(std::move(errors));

@@ -165,7 +165,9 @@ Parameter<Struct> parameter(std::string_view key, Member Struct::*member, Rule r
 
 // Of the structs of config.hpp, in parameters.cpp.
 const Table<PlatformConfig>& table(const PlatformConfig&);
+const Table<RiscvVirtConfig>& table(const RiscvVirtConfig&);
 const Table<CpuConfig>& table(const CpuConfig&);
+const Table<HostConfig>& table(const HostConfig&);
 const Table<MediaConfig>& table(const MediaConfig&);
 const Table<DeviceConfig>& table(const DeviceConfig&);
 const Table<FeaturesConfig>& table(const FeaturesConfig&);
@@ -178,6 +180,9 @@ const Table<BlockConfig>& table(const BlockConfig&);
 const Table<NetConfig>& table(const NetConfig&);
 const Table<ConsoleConfig>& table(const ConsoleConfig&);
 const Table<StepConfig>& table(const StepConfig&);
+const Table<WorkloadConfig>& table(const WorkloadConfig&);
+const Table<BlockWorkloadConfig>& table(const BlockWorkloadConfig&);
+const Table<NetWorkloadConfig>& table(const NetWorkloadConfig&);
 
 // Adds the parameters of `object`, which must outlive the list, with their keys below `prefix`
 // ("cpu.").

@@ -67,6 +67,18 @@ const Table<PlatformConfig>& table(const PlatformConfig&) {
                {assumed, "Start of every random sequence; the same seed gives the same run."}),
            parameter("time_limit", &P::time_limit, {.min = microsecond, .max = 100 * day},
                      {assumed, "Simulated time after which the run is stopped as failed."}),
+           parameter("ram", &P::ram, {.min = 16 * mib, .max = 64 * gib, .multiple_of = mib},
+                     {assumed, "Size of the machine's memory."}),
+       }});
+  return rows;
+}
+
+const Table<RiscvVirtConfig>& table(const RiscvVirtConfig&) {
+  using P = RiscvVirtConfig;
+  static const Table<P> rows = named<P>(
+      {"riscv_virt",
+       "platform",
+       {
            parameter("watchdog", &P::watchdog, {.max = 100 * day},
                      {assumed,
                       "Simulated time that the UART may stay silent while the script waits, "
@@ -74,8 +86,6 @@ const Table<PlatformConfig>& table(const PlatformConfig&) {
            parameter("firmware", &P::firmware, {},
                      {"Debian package u-boot-qemu",
                       "Image loaded to the start of RAM, where the CPU starts."}),
-           parameter("ram", &P::ram, {.min = 16 * mib, .max = 64 * gib, .multiple_of = mib},
-                     {assumed, "Size of the guest's memory."}),
            parameter(
                "reserved_memory", &P::reserved_memory, {.min = mib, .max = gib, .multiple_of = mib},
                {assumed, "Part of RAM that the device tree keeps from the firmware, for our own "
@@ -106,6 +116,53 @@ const Table<CpuConfig>& table(const CpuConfig&) {
                          "bound of every time stamp the guest takes."}),
            parameter("timebase", &C::timebase, {.min = 1'000, .max = 1'000'000'000},
                      {"QEMU 7.2, hw/riscv/virt.c", "Rate of the guest's clock, mtime."}),
+       }});
+  return rows;
+}
+
+const Table<HostConfig>& table(const HostConfig&) {
+  using H = HostConfig;
+  constexpr std::string_view cycles = "cycles of clock";
+  constexpr std::uint64_t most = 1'000'000;
+  static const Table<H> rows = named<H>(
+      {"platform.host",
+       "platform.host",
+       {
+           parameter("clock", &H::clock, {.min = 1'000'000, .max = 100'000'000'000},
+                     {assumed, "Clock of the host's cores."}),
+           parameter("cores", &H::cores,
+                     {.min = 1, .max = 4096, .unit = "number", .fallback = "one for each queue"},
+                     {assumed, "Cores that run the driver; queues are dealt out in turn."}),
+           parameter("submit_cycles", &H::submit_cycles, {.max = most, .unit = cycles},
+                     {assumed, "Cost of one request until it is in the ring, doorbell excluded."}),
+           parameter("complete_cycles", &H::complete_cycles, {.max = most, .unit = cycles},
+                     {assumed, "Cost of taking one finished request back."}),
+           parameter("mmio_write_cycles", &H::mmio_write_cycles, {.max = most, .unit = cycles},
+                     {assumed, "Cost of one doorbell to the core that writes it; the write is "
+                               "posted."}),
+           parameter("interrupt_cycles", &H::interrupt_cycles, {.max = most, .unit = cycles},
+                     {assumed, "Cost of entering and leaving an interrupt handler."}),
+           parameter("interrupt_latency", &H::interrupt_latency, {.max = second},
+                     {assumed, "From an interrupt message at the host to its handler's start."}),
+           parameter("completion", &H::completion, {},
+                     {assumed, "How the driver finds out: polling looks every poll_interval; "
+                               "interrupt leaves interrupts on; napi switches them off from the "
+                               "first interrupt until a look finds less than napi_budget."}),
+           parameter("poll_interval", &H::poll_interval, {.min = 1'000, .max = second},
+                     {assumed, "Time between two looks at a queue that had nothing."}),
+           parameter("napi_budget", &H::napi_budget, {.min = 1, .max = 32768, .unit = "requests"},
+                     {"Linux 6.1, NAPI_POLL_WEIGHT in include/linux/netdevice.h",
+                      "Requests that one look takes back before the other queues of the core get "
+                      "their turn."}),
+           parameter("ring", &H::ring, {}, {"Linux 6.1, virtio_ring", "Format of the rings."}),
+           parameter("event_index", &H::event_index, {},
+                     {"Linux 6.1, virtio_ring", "Negotiate VIRTIO_F_EVENT_IDX."}),
+           parameter("indirect", &H::indirect, {},
+                     {assumed, "Negotiate VIRTIO_F_INDIRECT_DESC and use a table for each chain "
+                               "of more than one descriptor."}),
+           parameter("in_order", &H::in_order, {}, {assumed, "Negotiate VIRTIO_F_IN_ORDER."}),
+           parameter("notification_data", &H::notification_data, {},
+                     {assumed, "Negotiate VIRTIO_F_NOTIFICATION_DATA."}),
        }});
   return rows;
 }
@@ -343,10 +400,89 @@ const Table<StepConfig>& table(const StepConfig&) {
   return rows;
 }
 
+const Table<WorkloadConfig>& table(const WorkloadConfig&) {
+  using W = WorkloadConfig;
+  static const Table<W> rows = named<W>(
+      {"workload",
+       "workload.DEVICE",
+       {
+           parameter("device", &W::device, {.required = true},
+                     {none, "Name of the [[device]] that is used."}),
+           parameter("queues", &W::queues,
+                     {.max = 1024, .unit = "number", .fallback = "all of the device"},
+                     {assumed, "Queues that are used; of a network device, pairs of queues."}),
+           parameter("depth", &W::depth, {.min = 1, .max = 32768, .unit = "requests"},
+                     {assumed, "Most requests under way in each queue. Closed loop: always so "
+                               "many. Received frames: buffers posted."}),
+           parameter("batch", &W::batch, {.min = 1, .max = 32768, .unit = "requests"},
+                     {assumed, "Most requests that share a doorbell, when so many can start at "
+                               "once."}),
+           parameter("arrival", &W::arrival, {},
+                     {assumed, "closed: a request starts when one has ended; fixed: at equal "
+                               "distances; poisson: at random ones, independent of each other; "
+                               "recorded: as a pcap file's time stamps say."}),
+           parameter("rate", &W::rate, {.min = 1, .max = 10'000'000'000, .unit = "requests/s"},
+                     {none, "Arrivals over all queues, for fixed and poisson. Net: in each "
+                            "direction."}),
+           parameter("requests", &W::requests,
+                     {.min = 1, .max = 1'000'000'000'000, .unit = "requests"},
+                     {none, "The measurement ends when so many have ended, over all queues."}),
+           parameter("duration", &W::duration, {.min = 1'000, .max = day},
+                     {none, "The measurement ends after this much simulated time."}),
+           parameter("warm_up", &W::warm_up, {.max = day},
+                     {assumed, "Simulated time of traffic before the measurement starts."}),
+       }});
+  return rows;
+}
+
+const Table<BlockWorkloadConfig>& table(const BlockWorkloadConfig&) {
+  using W = BlockWorkloadConfig;
+  static const Table<W> rows = named<W>(
+      {"workload.block",
+       "workload.DEVICE",
+       {
+           parameter("block_size", &W::block_size,
+                     {.min = 512, .max = 16 * mib, .multiple_of = 512},
+                     {assumed, "Bytes of one request."}),
+           parameter("read_percent", &W::read_percent, {.max = 100, .unit = "percent"},
+                     {assumed, "Share of reads; the others are writes."}),
+           parameter("pattern", &W::pattern, {},
+                     {assumed, "Order of the blocks within each queue's part of the disk."}),
+       }});
+  return rows;
+}
+
+const Table<NetWorkloadConfig>& table(const NetWorkloadConfig&) {
+  using W = NetWorkloadConfig;
+  static const Table<W> rows = named<W>(
+      {"workload.net",
+       "workload.DEVICE",
+       {
+           parameter("direction", &W::direction, {}, {assumed, "As the driver sees it."}),
+           parameter("frames", &W::frames, {},
+                     {assumed, "fixed: frame_bytes each; imix: 60, 590 and 1514 bytes, 7 : 4 : 1 "
+                               "at random; pcap: those of the file, again from the start after "
+                               "its end."}),
+           parameter("frame_bytes", &W::frame_bytes, {.min = 60, .max = 65535, .unit = "bytes"},
+                     {"IEEE 802.3, MTU 1500",
+                      "Size of a frame from its destination address on, without the frame check "
+                      "sequence."}),
+           parameter("pcap", &W::pcap, {}, {none, "The pcap file that frames are taken from."}),
+           parameter("wire_rate", &W::wire_rate, {.min = 1'000'000, .max = 10'000'000'000'000},
+                     {assumed, "Rate of the wire that frames arrive from; each takes 24 bytes more "
+                               "there than its frame_bytes."}),
+           parameter("load_percent", &W::load_percent, {.min = 1, .max = 100, .unit = "percent"},
+                     {none, "Offered load in each direction as a share of wire_rate, instead of "
+                            "rate."}),
+       }});
+  return rows;
+}
+
 std::vector<ParameterInfo> parameters() {
-  return list<PlatformConfig, CpuConfig, MediaConfig, DeviceConfig, FeaturesConfig, RingConfig,
-              EntropyConfig, BlockConfig, BlockFeaturesConfig, NetConfig, NetFeaturesConfig,
-              ConsoleConfig, ConsoleFeaturesConfig, StepConfig>();
+  return list<PlatformConfig, RiscvVirtConfig, CpuConfig, HostConfig, MediaConfig, DeviceConfig,
+              FeaturesConfig, RingConfig, EntropyConfig, BlockConfig, BlockFeaturesConfig,
+              NetConfig, NetFeaturesConfig, ConsoleConfig, ConsoleFeaturesConfig, StepConfig,
+              WorkloadConfig, BlockWorkloadConfig, NetWorkloadConfig>();
 }
 
 } // namespace virtio::platform

@@ -201,8 +201,9 @@ std::string Reader::explain_unmatched(const std::string& path) const {
     const Object& object = found->second;
     if (parent == path) return "is a table: name one of its parameters";
     const std::string key = path.substr(parent.size() + 1);
-    if (const auto reason = object.foreign.find(key); reason != object.foreign.end())
-      return reason->second;
+    for (const std::string& word : {key, key.substr(0, key.find('.'))})
+      if (const auto reason = object.foreign.find(word); reason != object.foreign.end())
+        return reason->second;
     if (contains(object.subtables, key)) return "is a table: name one of its parameters";
     return fmt::format("unknown parameter{}", did_you_mean(key, keys_below(object.parameters, "")));
   }

@@ -41,11 +41,18 @@ template <> struct Units<Frequency> {
   static constexpr std::string_view example = "10 MHz";
 };
 
+template <> struct Units<BitRate> {
+  static constexpr std::array<Unit, 4> all{
+      {{"bit/s", 1}, {"kbit/s", 1'000}, {"Mbit/s", 1'000'000}, {"Gbit/s", 1'000'000'000}}};
+  static constexpr std::string_view example = "25 Gbit/s";
+};
+
 template <class T> using Word = std::pair<std::string_view, T>;
 template <class T> struct Choices;
 
 template <> struct Choices<PlatformKind> {
-  static constexpr std::array all{Word<PlatformKind>{"riscv_virt", PlatformKind::riscv_virt}};
+  static constexpr std::array all{Word<PlatformKind>{"riscv_virt", PlatformKind::riscv_virt},
+                                  Word<PlatformKind>{"pcie_host", PlatformKind::pcie_host}};
 };
 
 template <> struct Choices<DeviceType> {
@@ -74,6 +81,40 @@ template <> struct Choices<ConsoleOutput> {
                                   Word<ConsoleOutput>{"terminal", ConsoleOutput::terminal}};
 };
 
+template <> struct Choices<Completion> {
+  static constexpr std::array all{Word<Completion>{"polling", Completion::polling},
+                                  Word<Completion>{"interrupt", Completion::interrupt},
+                                  Word<Completion>{"napi", Completion::napi}};
+};
+
+template <> struct Choices<RingFormat> {
+  static constexpr std::array all{Word<RingFormat>{"split", RingFormat::split},
+                                  Word<RingFormat>{"packed", RingFormat::packed}};
+};
+
+template <> struct Choices<Arrival> {
+  static constexpr std::array all{
+      Word<Arrival>{"closed", Arrival::closed}, Word<Arrival>{"fixed", Arrival::fixed},
+      Word<Arrival>{"poisson", Arrival::poisson}, Word<Arrival>{"recorded", Arrival::recorded}};
+};
+
+template <> struct Choices<Pattern> {
+  static constexpr std::array all{Word<Pattern>{"random", Pattern::random},
+                                  Word<Pattern>{"sequential", Pattern::sequential}};
+};
+
+template <> struct Choices<Direction> {
+  static constexpr std::array all{Word<Direction>{"transmit", Direction::transmit},
+                                  Word<Direction>{"receive", Direction::receive},
+                                  Word<Direction>{"both", Direction::both}};
+};
+
+template <> struct Choices<FrameSource> {
+  static constexpr std::array all{Word<FrameSource>{"fixed", FrameSource::fixed},
+                                  Word<FrameSource>{"imix", FrameSource::imix},
+                                  Word<FrameSource>{"pcap", FrameSource::pcap}};
+};
+
 // A value that is one word of a list.
 template <class T>
 concept Choice = requires {
@@ -100,6 +141,9 @@ constexpr std::uint64_t base_units(ByteSize value) {
 }
 constexpr std::uint64_t base_units(Frequency value) {
   return value.hertz;
+}
+constexpr std::uint64_t base_units(BitRate value) {
+  return value.bits_per_second;
 }
 
 } // namespace virtio::platform

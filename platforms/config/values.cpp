@@ -39,6 +39,10 @@ std::string text(Frequency value) {
   return with_unit(value.hertz, Units<Frequency>::all);
 }
 
+std::string text(BitRate value) {
+  return with_unit(value.bits_per_second, Units<BitRate>::all);
+}
+
 std::string text(const MacAddress& value) {
   return fmt::format("{:02x}", fmt::join(value, ":"));
 }
@@ -64,6 +68,30 @@ std::string_view text(Wire value) {
 }
 
 std::string_view text(ConsoleOutput value) {
+  return word(value);
+}
+
+std::string_view text(Completion value) {
+  return word(value);
+}
+
+std::string_view text(RingFormat value) {
+  return word(value);
+}
+
+std::string_view text(Arrival value) {
+  return word(value);
+}
+
+std::string_view text(Pattern value) {
+  return word(value);
+}
+
+std::string_view text(Direction value) {
+  return word(value);
+}
+
+std::string_view text(FrameSource value) {
   return word(value);
 }
 

@@ -28,15 +28,27 @@ struct Frequency {
   auto operator<=>(const Frequency&) const = default;
 };
 
+// Of a wire. Written with one of bit/s, kbit/s, Mbit/s, Gbit/s.
+struct BitRate {
+  std::uint64_t bits_per_second = 0;
+  auto operator<=>(const BitRate&) const = default;
+};
+
 // Written as six pairs of hexadecimal digits, "52:54:00:12:34:56".
 using MacAddress = std::array<std::uint8_t, 6>;
 
-enum class PlatformKind { riscv_virt };
+enum class PlatformKind { riscv_virt, pcie_host };
 enum class DeviceType { entropy, block, net, console };
 enum class Transport { mmio, pci };
 enum class Fidelity { untimed };
 enum class Wire { loopback, pcap, dhcp };
 enum class ConsoleOutput { file, terminal };
+enum class Completion { polling, interrupt, napi };
+enum class RingFormat { split, packed };
+enum class Arrival { closed, fixed, poisson, recorded };
+enum class Pattern { random, sequential };
+enum class Direction { transmit, receive, both };
+enum class FrameSource { fixed, imix, pcap };
 
 // As written in the file, and as printed back: text(parse(x)) has the same meaning as x.
 std::string text(std::same_as<bool> auto value) {
@@ -46,6 +58,7 @@ std::string text(std::uint64_t value);
 std::string text(SimTime value);
 std::string text(ByteSize value);
 std::string text(Frequency value);
+std::string text(BitRate value);
 std::string text(const MacAddress& value);
 std::string_view text(PlatformKind value);
 std::string_view text(DeviceType value);
@@ -53,5 +66,11 @@ std::string_view text(Transport value);
 std::string_view text(Fidelity value);
 std::string_view text(Wire value);
 std::string_view text(ConsoleOutput value);
+std::string_view text(Completion value);
+std::string_view text(RingFormat value);
+std::string_view text(Arrival value);
+std::string_view text(Pattern value);
+std::string_view text(Direction value);
+std::string_view text(FrameSource value);
 
 } // namespace virtio::platform

@@ -68,9 +68,13 @@ int run(const RawRunOptions& raw, std::vector<char*> arguments) {
 
 // How a component's table is written in the file.
 std::string heading(const std::string& component) {
-  if (component == "platform" || component == "platform.cpu") return fmt::format("[{}]", component);
-  if (component == "media" || component == "device" || component == "step")
+  if (component.starts_with("platform")) return fmt::format("[{}]", component);
+  if (component == "riscv_virt") return "[platform] with kind = \"riscv_virt\"";
+  if (component == "media" || component == "device" || component == "step" ||
+      component == "workload")
     return fmt::format("[[{}]]", component);
+  if (component.starts_with("workload."))
+    return fmt::format("[[workload]] of a {} device", component.substr(component.find('.') + 1));
   if (component.starts_with("device.")) return fmt::format("[{}]", component);
   const std::size_t dot = component.find('.');
   const std::string type = component.substr(0, dot);

@@ -5,7 +5,7 @@
 #include <virtio/core/device.hpp>
 #include <virtio/platforms/config/config.hpp>
 #include <virtio/platforms/riscv_virt/plic.hpp>
-#include <virtio/platforms/riscv_virt/workspace.hpp>
+#include <virtio/platforms/parts/workspace.hpp>
 #include <virtio/tlm/analyser_tap.hpp>
 #include <virtio/tlm/dma_port.hpp>
 #include <virtio/tlm/mmio/virtio_mmio.hpp>

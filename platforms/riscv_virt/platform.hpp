@@ -16,7 +16,7 @@
 #include <virtio/platforms/riscv_virt/terminal.hpp>
 #include <virtio/platforms/riscv_virt/uart.hpp>
 #include <virtio/platforms/riscv_virt/uart_log.hpp>
-#include <virtio/platforms/riscv_virt/workspace.hpp>
+#include <virtio/platforms/parts/workspace.hpp>
 #include <virtio/tlm/executor.hpp>
 #include <virtio/tlm/memory.hpp>
 #include <virtio/tlm/pci/host_bridge.hpp>

@@ -1,4 +1,4 @@
-#include <virtio/platforms/riscv_virt/functions.hpp>
+#include <virtio/platforms/parts/functions.hpp>
 #include <virtio/platforms/riscv_virt/report.hpp>
 #include <virtio/tlm/executor.hpp>
 

@@ -47,12 +47,34 @@ TEST_F(Parameters, APrintedDefaultIsAcceptedBack) {
   for (const ParameterInfo& parameter : parameters()) {
     const std::string& shown = parameter.fallback;
     if (!parameter.path.starts_with("platform.") || shown == "required") continue;
-    if (parameter.path == "platform.firmware") continue; // may not be installed here
+    if (parameter.path.starts_with("platform.host.")) continue; // of another kind of platform
+    if (parameter.path == "platform.firmware") continue;        // may not be installed here
     const bool quoted = shown.starts_with('"');
     overrides.push_back({parameter.path, quoted ? shown.substr(1, shown.size() - 2) : shown});
   }
   EXPECT_GT(overrides.size(), 5u);
   EXPECT_EQ(errors("", overrides), "");
+}
+
+TEST_F(Parameters, APrintedDefaultOfAWorkloadIsAcceptedBack) {
+  const std::string toml = "[platform]\nkind = \"pcie_host\"\n"
+                           "[[device]]\nname = \"NAME\"\ntype = \"net\"\ntransport = \"pci\"\n"
+                           "[[workload]]\ndevice = \"NAME\"\nrequests = 1\n";
+  std::vector<Override> overrides;
+  for (const ParameterInfo& parameter : parameters()) {
+    const std::string& shown = parameter.fallback;
+    const bool of_host = parameter.component == "platform.host";
+    const bool of_workload =
+        parameter.component == "workload" || parameter.component == "workload.net";
+    if (!of_host && !of_workload) continue;
+    if (shown == "required" || shown == "none" || shown.find(' ') < shown.find('"')) continue;
+    const bool quoted = shown.starts_with('"');
+    std::string path = parameter.path;
+    if (of_workload) path.replace(path.find("DEVICE"), 6, "NAME");
+    overrides.push_back({path, quoted ? shown.substr(1, shown.size() - 2) : shown});
+  }
+  EXPECT_GT(overrides.size(), 20u);
+  EXPECT_EQ(errors_of(write("platform.toml", toml), overrides), "");
 }
 
 } // namespace

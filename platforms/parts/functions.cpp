@@ -5,7 +5,7 @@
 #include <virtio/net/dhcp_peer.hpp>
 #include <virtio/net/net.hpp>
 #include <virtio/net/pcap.hpp>
-#include <virtio/platforms/riscv_virt/functions.hpp>
+#include <virtio/platforms/parts/functions.hpp>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -135,7 +135,8 @@ std::unique_ptr<net::Wire> make_far_end(const DeviceConfig& device, const NetCon
 }
 
 std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Config& config,
-                                         const Workspace& workspace) {
+                                         const Workspace& workspace,
+                                         std::unique_ptr<net::Wire> far_end) {
   const auto& net = std::get<NetConfig>(device.function);
   net::NetParams params;
   params.mac = net.mac ? *net.mac : make_mac(device, config);
@@ -143,7 +144,7 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
   params.queue_size = device.queue_size;
   params.queue_pairs = net.queues;
   params.features = net_features(net.features);
-  auto wire = make_far_end(device, net);
+  auto wire = far_end ? std::move(far_end) : make_far_end(device, net);
   if (net.capture)
     wire = std::make_unique<net::CaptureWire>(
         std::move(wire),
@@ -167,7 +168,8 @@ FeatureSet transport_features(const FeaturesConfig& config) {
 }
 
 std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const Config& config,
-                                              const Workspace& workspace) {
+                                              const Workspace& workspace,
+                                              std::unique_ptr<net::Wire> far_end) {
   try {
     switch (device.type) {
     case DeviceType::entropy:
@@ -177,7 +179,7 @@ std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const 
     case DeviceType::console:
       return make_console(device, workspace);
     case DeviceType::net:
-      return make_net(device, config, workspace);
+      return make_net(device, config, workspace, std::move(far_end));
     }
   } catch (const std::invalid_argument& error) {
     fail(device, error.what());

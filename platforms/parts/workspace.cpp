@@ -1,4 +1,4 @@
-#include <virtio/platforms/riscv_virt/workspace.hpp>
+#include <virtio/platforms/parts/workspace.hpp>
 
 #include <fmt/format.h>
 

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <virtio/core/device_function.hpp>
+#include <virtio/net/wire.hpp>
 #include <virtio/platforms/config/config.hpp>
-#include <virtio/platforms/riscv_virt/workspace.hpp>
+#include <virtio/platforms/parts/workspace.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -12,9 +13,11 @@
 
 namespace virtio::platform {
 
-/// Throws SetupError when a file cannot be opened or the numbers cannot work.
+/// Throws SetupError when a file cannot be opened or the numbers cannot work. `far_end` is what a
+/// network device is plugged into instead of what its configuration says.
 std::unique_ptr<DeviceFunction> make_function(const DeviceConfig& device, const Config& config,
-                                              const Workspace& workspace);
+                                              const Workspace& workspace,
+                                              std::unique_ptr<net::Wire> far_end = nullptr);
 
 /// The device-independent features that the device is to offer.
 FeatureSet transport_features(const FeaturesConfig& features);

@@ -1,0 +1,145 @@
+#include <virtio/platforms/pcie_host/platform.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace virtio::platform::pcie_host {
+
+namespace {
+
+// The machine's address map. Host memory is above everything, so that it may have any size.
+constexpr tlm2::AddressRange ecam{0x3000'0000, tlm2::HostBridge::ecam_size};
+constexpr tlm2::AddressRange window32{0x4000'0000, 0x4000'0000};
+constexpr tlm2::AddressRange window64{0x4'0000'0000, 0x4'0000'0000};
+constexpr std::uint64_t ram_base = 0x10'0000'0000;
+
+SimTime now() {
+  return tlm2::to_sim_time(sc_core::sc_time_stamp());
+}
+
+/// How far a measurement is: for the sentence about a run that did not end.
+std::string progress_of(const Workload& workload) {
+  return fmt::format("{}: {} requests started, {} ended", workload.config().device,
+                     workload.started(), workload.measurement().all_finished());
+}
+
+} // namespace
+
+Platform::Platform(sc_core::sc_module_name name, const Config& config, const Workspace& workspace)
+    : sc_module(name), config_(config), ram_("ram", {.size = config.platform.ram.bytes}),
+      arena_(ram_base, config.platform.ram.bytes) {
+  build_bus();
+  build_devices(workspace);
+  SC_HAS_PROCESS(Platform);
+  SC_THREAD(supervise);
+}
+
+Platform::~Platform() = default;
+
+void Platform::build_bus() {
+  driver_bus_.socket.bind(router_.initiators);
+  bridge_.dma.bind(router_.initiators);
+  router_.map({ram_base, ram_.size()}, ram_.socket, "host memory");
+  router_.map(ecam, bridge_.ecam, "PCIe ECAM");
+  router_.map(window32, bridge_.window32, "PCIe 32-bit window", window32.base);
+  router_.map(window64, bridge_.window64, "PCIe 64-bit window", window64.base);
+  for (unsigned pin = 0; pin < 4; ++pin)
+    bridge_.intx[pin].bind(intx_[pin]);
+}
+
+void Platform::build_devices(const Workspace& workspace) {
+  for (const auto& workload : config_.workloads)
+    workloads_.push_back(std::make_unique<Workload>(workload, config_));
+  for (const auto& device : config_.devices) {
+    const auto user = std::find_if(workloads_.begin(), workloads_.end(), [&](const auto& workload) {
+      return workload->config().device == device.name;
+    });
+    auto& built = *devices_.emplace_back(std::make_unique<PciDevice>(
+        device.name.c_str(), device, config_, workspace, executor_.executor(),
+        user == workloads_.end() ? nullptr : (*user)->take_far_end()));
+    built.attach(bridge_);
+  }
+}
+
+const Outcome& Platform::run() {
+  sc_core::sc_start(sc_core::sc_time::from_value(config_.platform.time_limit.count()));
+  if (!outcome_) {
+    std::string text = fmt::format("the time limit of {} of simulated time was reached",
+                                   platform::text(config_.platform.time_limit));
+    for (const auto& workload : workloads_)
+      text += "; " + progress_of(*workload);
+    outcome_ = {false, std::move(text)};
+  }
+  return *outcome_;
+}
+
+void Platform::supervise() {
+  try {
+    set_up();
+    measure();
+    drain();
+    for (const auto& workload : workloads_)
+      workload->verify();
+    outcome_ = {true, "every measurement ended, and all data was right"};
+  } catch (const std::runtime_error& error) { // DriverError, WrongData, SetupError
+    outcome_ = {false, error.what()};
+  }
+  sc_core::sc_stop();
+}
+
+Core& Platform::next_core() {
+  const std::size_t cores = config_.platform.host.cores.value_or(0);
+  const std::size_t number = cores == 0 ? dealt_ : dealt_ % cores;
+  ++dealt_;
+  if (number == cores_.size()) cores_.push_back(std::make_unique<Core>(config_.platform.host));
+  return *cores_[number];
+}
+
+void Platform::set_up() {
+  auto found = driver::probe_pci(
+      driver_bus_, {.ecam = ecam.base, .window_base = window32.base, .window_size = window32.size});
+  const HostMemory memory{ram_base, ram_.data()};
+  for (const auto& workload : workloads_) {
+    const auto device = std::find_if(devices_.begin(), devices_.end(), [&](const auto& candidate) {
+      return candidate->config().name == workload->config().device;
+    });
+    const std::string place = fmt::format("pci 00:{:02x}.0", (*device)->config().slot);
+    const auto access = std::find_if(found.begin(), found.end(), [&](const auto& candidate) {
+      return candidate && candidate->place() == place;
+    });
+    if (access == found.end())
+      throw driver::DriverError(fmt::format("the driver did not find {}", place));
+    workload->set_up(**device, std::move(*access), driver_bus_, arena_, memory,
+                     [this]() -> Core& { return next_core(); });
+  }
+}
+
+void Platform::measure() {
+  traffic_start_ = now();
+  for (const auto& workload : workloads_)
+    workload->begin(now());
+  for (const auto& core : cores_)
+    core->start();
+  const sc_core::sc_time interval(1, sc_core::SC_US);
+  const auto over = [this](const auto& workload) { return workload->measurement().ended(now()); };
+  const auto failed = [](const auto& core) { return core->failure().has_value(); };
+  while (!std::all_of(workloads_.begin(), workloads_.end(), over)) {
+    if (std::any_of(cores_.begin(), cores_.end(), failed)) break;
+    wait(interval);
+  }
+  traffic_end_ = now();
+}
+
+void Platform::drain() {
+  for (const auto& workload : workloads_)
+    workload->stop();
+  for (const auto& core : cores_)
+    core->stop();
+  for (const auto& core : cores_) {
+    if (!core->done()) wait(core->ended());
+    if (core->failure()) throw WrongData(*core->failure());
+  }
+}
+
+} // namespace virtio::platform::pcie_host

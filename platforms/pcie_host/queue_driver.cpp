@@ -1,0 +1,92 @@
+#include <virtio/platforms/pcie_host/queue_driver.hpp>
+#include <virtio/tlm/executor.hpp>
+
+#include <algorithm>
+
+namespace virtio::platform::pcie_host {
+
+namespace {
+
+SimTime now() {
+  return tlm2::to_sim_time(sc_core::sc_time_stamp());
+}
+
+} // namespace
+
+QueueDriver::QueueDriver(Core& core, driver::Virtqueue& queue, QueueLog& log,
+                         Measurement& measurement, std::unique_ptr<Traffic> traffic,
+                         std::optional<Arrivals> arrivals, const QueueDriverParams& params)
+    : core_(core), queue_(queue), log_(log), measurement_(measurement),
+      traffic_(std::move(traffic)), arrivals_(std::move(arrivals)), params_(params),
+      slot_of_(queue.size()) {
+  for (unsigned slot = params_.depth; slot-- > 0;)
+    free_.push_back(slot);
+}
+
+void QueueDriver::begin(SimTime time) {
+  if (arrivals_) arrival_ = time + SimTime{arrivals_->next()};
+}
+
+bool QueueDriver::serve() {
+  const bool took = take_back();
+  const bool started = start_some();
+  return took || started;
+}
+
+bool QueueDriver::take_back() {
+  const SimTime noticed = now();
+  std::uint32_t taken = 0;
+  while (taken < core_.host().napi_budget) {
+    const auto used = queue_.take_used();
+    if (!used) break;
+    ++taken;
+    core_.spend(core_.host().complete_cycles);
+    const unsigned slot = slot_of_[used->token];
+    const auto finished = traffic_->finish(slot, used->written);
+    Timeline& times = log_[used->token];
+    if (finished.start) times.restart(*finished.start);
+    times.set(Point::noticed, noticed);
+    times.set(Point::done, now());
+    times.settle();
+    measurement_.finished(queue_.index(), finished.kind, finished.bytes, times);
+    free_.push_back(slot);
+  }
+  return taken != 0;
+}
+
+bool QueueDriver::may_start(SimTime time) const {
+  if (free_.empty() || queue_.free_descriptors() < params_.descriptors) return false;
+  // What is still to be received needs buffers.
+  if (core_.stopping() && !traffic_->awaits()) return false;
+  return !arrivals_ || *arrival_ <= time;
+}
+
+bool QueueDriver::start_some() {
+  unsigned added = 0;
+  while (added < params_.batch && may_start(now())) {
+    SimTime start = now();
+    core_.spend(core_.host().submit_cycles);
+    const unsigned slot = free_.back();
+    const auto token = queue_.add(traffic_->prepare(slot));
+    if (!token) throw std::logic_error("a request takes more descriptors than was said");
+    free_.pop_back();
+    if (arrivals_) {
+      start = *arrival_;
+      arrival_ = *arrival_ + SimTime{arrivals_->next()};
+    }
+    slot_of_[*token] = slot;
+    log_.submitted(*token, start, now());
+    ++started_;
+    ++added;
+  }
+  if (added != 0 && queue_.kick()) core_.spend(core_.host().mmio_write_cycles);
+  return added != 0;
+}
+
+void QueueDriver::account_for_the_rest() {
+  if (!arrivals_ || !measurement_.end()) return;
+  for (; *arrival_ < *measurement_.end(); arrival_ = *arrival_ + SimTime{arrivals_->next()})
+    measurement_.never_started(*arrival_);
+}
+
+} // namespace virtio::platform::pcie_host

@@ -1,0 +1,215 @@
+#include <virtio/blk/block.hpp>
+#include <virtio/net/net.hpp>
+#include <virtio/platforms/parts/functions.hpp>
+#include <virtio/platforms/pcie_host/workload.hpp>
+
+#include <fmt/format.h>
+
+namespace virtio::platform::pcie_host {
+
+namespace {
+
+DeviceParams device_params(const DeviceConfig& device) {
+  DeviceParams params;
+  params.name = device.name;
+  params.reset_timeout = virtio::picoseconds(device.reset_timeout.count());
+  params.transport_features = transport_features(device.features);
+  return params;
+}
+
+FeatureSet wanted_features(const HostConfig& host) {
+  FeatureSet wanted;
+  wanted.set(VIRTIO_F_RING_PACKED, host.ring == RingFormat::packed);
+  wanted.set(VIRTIO_F_EVENT_IDX, host.event_index);
+  wanted.set(VIRTIO_F_INDIRECT_DESC, host.indirect);
+  wanted.set(VIRTIO_F_IN_ORDER, host.in_order);
+  wanted.set(VIRTIO_F_NOTIFICATION_DATA, host.notification_data);
+  return wanted;
+}
+
+/// Of a network device: the first field of its configuration space.
+net::MacAddress mac_of(const Device& device) {
+  net::MacAddress mac{};
+  net::read_layout(device.function().config(), mac);
+  return mac;
+}
+
+Measurement::Extent extent_of(const WorkloadConfig& config) {
+  Measurement::Extent extent{SimTime{config.warm_up.count()}, config.requests, std::nullopt};
+  if (config.duration) extent.duration = SimTime{config.duration->count()};
+  return extent;
+}
+
+} // namespace
+
+PciDevice::PciDevice(sc_core::sc_module_name name, const DeviceConfig& device, const Config& config,
+                     const Workspace& workspace, Executor& executor,
+                     std::unique_ptr<net::Wire> far_end)
+    : sc_module(name), config_(device),
+      device_(device_params(device), executor, port_,
+              make_function(device, config, workspace, std::move(far_end)), &log_),
+      pci_("pci", tlm2::VirtioPciParams{}, device_, port_) {}
+
+void PciDevice::attach(tlm2::HostBridge& bridge) {
+  port_.socket.bind(bridge.upstream);
+  bridge.attach(config_.slot, pci_);
+}
+
+Workload::Workload(const WorkloadConfig& config, const Config& platform)
+    : config_(config), platform_(platform), measurement_(extent_of(config)) {
+  const auto* net = std::get_if<NetWorkloadConfig>(&config.traffic);
+  if (!net) return;
+  if (net->pcap) {
+    auto frames = read_pcap(*net->pcap);
+    if (!frames) throw SetupError(frames.error());
+    recorded_ = std::move(*frames);
+  }
+  FarEndParams params{*net, config.arrival, rate(), 1, platform.platform.seed, config.device};
+  new_far_end_ = std::make_unique<FarEnd>(params, recorded_);
+  far_end_ = new_far_end_.get();
+}
+
+std::unique_ptr<net::Wire> Workload::take_far_end() {
+  return std::move(new_far_end_);
+}
+
+/// Requests a second over all queues; for frames in each direction.
+std::optional<std::uint64_t> Workload::rate() const {
+  if (config_.rate) return config_.rate;
+  const auto* net = std::get_if<NetWorkloadConfig>(&config_.traffic);
+  if (!net || !net->load_percent) return std::nullopt;
+  const std::uint64_t bits = (Frames(*net, recorded_, Random(0)).mean_bytes() + wire_overhead) * 8;
+  return std::max<std::uint64_t>(1,
+                                 net->wire_rate.bits_per_second / 100 * *net->load_percent / bits);
+}
+
+Random Workload::stream(std::string_view purpose, std::uint16_t queue) const {
+  return Random(platform_.platform.seed,
+                fmt::format("workload.{}.{}.{}", config_.device, purpose, queue));
+}
+
+std::unique_ptr<driver::Session> Workload::negotiate(std::unique_ptr<driver::DeviceAccess> access,
+                                                     driver::Bus& bus, driver::Arena& arena) {
+  access_ = std::move(access);
+  FeatureSet wanted = wanted_features(platform_.platform.host);
+  if (access_->type() == virtio::DeviceType::block) wanted.set(blk::VIRTIO_BLK_F_MQ);
+  auto session = std::make_unique<driver::Session>(bus, *access_, wanted, arena);
+  return session;
+}
+
+void Workload::set_up(PciDevice& device, std::unique_ptr<driver::DeviceAccess> access,
+                      driver::Bus& bus, driver::Arena& arena, HostMemory memory,
+                      const std::function<Core&()>& next_core) {
+  device_ = &device;
+  session_ = negotiate(std::move(access), bus, arena);
+  if (std::holds_alternative<BlockWorkloadConfig>(config_.traffic))
+    set_up_block(arena, memory, next_core);
+  else
+    set_up_net(arena, memory, next_core);
+  session_->go_live();
+}
+
+void Workload::add_queue(std::uint16_t index, std::unique_ptr<Traffic> traffic,
+                         std::uint16_t pieces, bool open_loop, std::uint32_t sharers, Core& core) {
+  const HostConfig& host = platform_.platform.host;
+  driver::QueueOptions options;
+  options.size = device_->config().queue_size;
+  options.indirect_from = host.indirect ? 2 : 0;
+  options.indirect_entries = pieces;
+  options.interrupts = host.completion != Completion::polling;
+  driver::Virtqueue& queue = session_->add_queue(index, options);
+  std::optional<Arrivals> arrivals;
+  if (open_loop && rate())
+    arrivals.emplace(*rate(), sharers, config_.arrival == Arrival::poisson,
+                     stream("arrivals", index));
+  const QueueDriverParams params{config_.depth, config_.batch,
+                                 host.indirect ? std::uint16_t{1} : pieces};
+  queues_.push_back(
+      std::make_unique<QueueDriver>(core, queue, device_->log().add(index, queue.size()),
+                                    measurement_, std::move(traffic), std::move(arrivals), params));
+  core.add(*queues_.back());
+}
+
+void Workload::set_up_block(driver::Arena& arena, HostMemory memory,
+                            const std::function<Core&()>& next_core) {
+  const auto& workload = std::get<BlockWorkloadConfig>(config_.traffic);
+  auto& block = dynamic_cast<blk::Block&>(device_->device().function());
+  const bool ram_disk = !std::get<BlockConfig>(device_->config().function).media;
+  disk_.emplace(block.store(), workload.block_size.bytes, ram_disk);
+  const std::uint16_t queues = config_.queues ? config_.queues : block.num_queues();
+  BlockTrafficParams params;
+  params.blocks = disk_->blocks() / queues;
+  params.depth = config_.depth;
+  params.read_percent = workload.read_percent;
+  params.pattern = workload.pattern;
+  if (params.blocks < config_.depth)
+    throw SetupError(fmt::format("workload of \"{}\": the disk has fewer blocks than requests "
+                                 "would be under way",
+                                 config_.device));
+  for (std::uint16_t i = 0; i < queues; ++i) {
+    params.first_block = i * params.blocks;
+    add_queue(i, std::make_unique<BlockTraffic>(params, *disk_, memory, arena, stream("blocks", i)),
+              BlockTraffic::pieces, true, queues, next_core());
+  }
+}
+
+void Workload::set_up_net(driver::Arena& arena, HostMemory memory,
+                          const std::function<Core&()>& next_core) {
+  const auto& workload = std::get<NetWorkloadConfig>(config_.traffic);
+  const std::uint16_t pairs = 1;
+  for (std::uint16_t pair = 0; pair < pairs; ++pair) {
+    Core& core = next_core();
+    const auto receive = static_cast<std::uint16_t>(2 * pair);
+    const auto transmit = static_cast<std::uint16_t>(2 * pair + 1);
+    Frames frames(workload, recorded_, stream("frames", transmit));
+    if (workload.direction != Direction::transmit)
+      add_queue(receive,
+                std::make_unique<ReceiveTraffic>(
+                    config_.depth, frames.largest_bytes(), *far_end_, [this] { return dropped(); },
+                    memory, arena),
+                1, false, pairs, core);
+    if (workload.direction != Direction::receive)
+      add_queue(transmit,
+                std::make_unique<TransmitTraffic>(
+                    config_.depth, std::move(frames),
+                    flow_of_pair(pair, true, mac_of(device_->device())), *far_end_, memory, arena),
+                1, true, pairs, core);
+  }
+}
+
+void Workload::begin(SimTime now) {
+  measurement_.begin(now);
+  for (const auto& queue : queues_)
+    queue->begin(now);
+  if (far_end_) far_end_->start(mac_of(device_->device()));
+}
+
+void Workload::stop() {
+  if (far_end_) far_end_->stop();
+}
+
+void Workload::verify() {
+  for (const auto& queue : queues_)
+    queue->account_for_the_rest();
+  if (disk_) disk_->verify();
+  if (!far_end_) return;
+  if (far_end_->complaint()) throw WrongData(*far_end_->complaint());
+  const FramesUnderWay& sent = far_end_->from_driver();
+  if (sent.added() != sent.taken())
+    throw WrongData(fmt::format("{}: the driver sent {} frames, {} reached the wire",
+                                config_.device, sent.added(), sent.taken()));
+}
+
+std::uint64_t Workload::started() const {
+  std::uint64_t sum = 0;
+  for (const auto& queue : queues_)
+    sum += queue->started();
+  return sum;
+}
+
+std::uint64_t Workload::dropped() const {
+  const auto& stats = dynamic_cast<const net::Net&>(device_->device().function()).stats();
+  return stats.rx_malformed + stats.rx_no_driver + stats.rx_no_buffer + stats.rx_small_buffer;
+}
+
+} // namespace virtio::platform::pcie_host

@@ -1,0 +1,183 @@
+// The executable of the performance platform as a user meets it, run untimed: what the host costs
+// is all that takes time, so throughput and latency follow from the cost model by hand.
+#include "program/run_program.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <string>
+
+namespace {
+
+using nlohmann::json;
+
+struct PcieHost : testing::Test {
+  TemporaryFolder folder;
+
+  ProgramResult run(const std::string& toml, const std::string& arguments = "") const {
+    folder.write("platform.toml", "[platform]\nkind = \"pcie_host\"\n" + toml);
+    return run_shell(TEST_BIN_DIR "/virtio-tlm-pcie-host " +
+                     (folder.path / "platform.toml").string() + " --json --out " +
+                     (folder.path / "out").string() + " " + arguments);
+  }
+  json summary(const std::string& toml, const std::string& arguments = "") const {
+    const auto result = run(toml, arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err << result.out;
+    return json::parse(result.out);
+  }
+  json workload(const std::string& toml, const std::string& arguments = "") const {
+    return summary(toml, arguments)["workloads"][0];
+  }
+
+  // 1 cycle is 1 ns: submit 600 ns, complete 400 ns, doorbell 150 ns; every look finds something.
+  static constexpr const char* host = "[platform.host]\nclock = \"1 GHz\"\nsubmit_cycles = 600\n"
+                                      "complete_cycles = 400\nmmio_write_cycles = 150\n";
+  static std::string block(const std::string& keys) {
+    return std::string(host) + "[[device]]\nname = \"d\"\ntype = \"block\"\ntransport = \"pci\"\n" +
+           "capacity = \"4 MiB\"\n[[workload]]\ndevice = \"d\"\n" + keys;
+  }
+  static std::string net(const std::string& keys) {
+    return std::string(host) + "[[device]]\nname = \"d\"\ntype = \"net\"\ntransport = \"pci\"\n" +
+           "[[workload]]\ndevice = \"d\"\n" + keys;
+  }
+};
+
+TEST_F(PcieHost, ADeviceThatTakesNoTimeIsAsFastAsItsDriver) {
+  const auto w = workload(block("requests = 2000\nread_percent = 50\ndepth = 1\n"));
+  // submit, doorbell, complete: 1150 ns a request.
+  EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 1e9 / 1150, 500);
+  EXPECT_EQ(w["total"]["latency"]["p50_ps"], 1'150'000);
+  EXPECT_EQ(w["total"]["latency"]["max_ps"], 1'150'000);
+  EXPECT_EQ(w["total"]["requests"], 2000);
+  EXPECT_EQ(w["started"], w["finished"]);
+  EXPECT_GT(w["verified_blocks"], 300);
+  ASSERT_EQ(w["queues"].size(), 2u);
+  EXPECT_EQ(w["queues"][0]["kind"], "read");
+  EXPECT_NEAR(w["queues"][0]["requests"].get<double>(), 1000, 100);
+}
+
+TEST_F(PcieHost, ABatchSharesOneDoorbell) {
+  const auto w = workload(block("requests = 2000\ndepth = 8\nbatch = 8\n"));
+  EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 8e9 / (8 * 1000 + 150), 4000);
+}
+
+TEST_F(PcieHost, AnOpenLoopBelowSaturationHasTheLatencyOfDepth1) {
+  const auto w =
+      workload(block("requests = 1000\narrival = \"fixed\"\nrate = 100_000\ndepth = 32\n"));
+  EXPECT_EQ(w["total"]["latency"]["p50_ps"], 1'150'000);
+  EXPECT_EQ(w["total"]["latency"]["max_ps"], 1'150'000);
+  EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 100'000, 100);
+}
+
+TEST_F(PcieHost, PoissonArrivalsHaveTheirRateAndQueueUp) {
+  const auto w =
+      workload(block("requests = 20_000\narrival = \"poisson\"\nrate = 400_000\ndepth = 32\n"));
+  EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 400'000, 8'000);
+  // A queue of one server with fixed service time, load 0.46: its mean wait is rho / (2 (1 - rho))
+  // services.
+  const double service = 1150, load = 0.46;
+  EXPECT_NEAR(w["total"]["latency"]["mean_ps"].get<double>() / 1000,
+              service * (1 + load / (2 * (1 - load))), 0.05 * service);
+}
+
+TEST_F(PcieHost, LittlesLawHolds) {
+  for (const char* keys :
+       {"requests = 5000\ndepth = 16\nread_percent = 30\n",
+        "requests = 20_000\narrival = \"poisson\"\nrate = 600_000\ndepth = 32\n",
+        "duration = \"10 ms\"\narrival = \"fixed\"\nrate = 2_000_000\ndepth = 32\n"}) {
+    const auto w = workload(block(keys));
+    const double under_way = w["mean_under_way_milli"].get<double>() / 1000;
+    const double product = w["total"]["requests_per_second"].get<double>() *
+                           w["total"]["latency"]["mean_ps"].get<double>() / 1e12;
+    // The last one is overloaded: its queue grows, so there is no steady state to speak of.
+    if (std::string(keys).find("2_000_000") == std::string::npos)
+      EXPECT_NEAR(product / under_way, 1, 0.01) << keys;
+    else
+      EXPECT_GT(under_way, 1000);
+  }
+}
+
+TEST_F(PcieHost, EqualSeedsGiveEqualBytes) {
+  const std::string toml =
+      block("requests = 500\narrival = \"poisson\"\nrate = 500_000\nread_percent = 50\n");
+  const auto first = run(toml, "--seed 7");
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(run(toml, "--seed 7").out, first.out);
+  EXPECT_NE(run(toml, "--seed 8").out, first.out);
+}
+
+TEST_F(PcieHost, FramesInBothDirectionsAllArrive) {
+  const auto w = workload(net("duration = \"2 ms\"\ndirection = \"both\"\nframes = \"imix\"\n"
+                              "arrival = \"poisson\"\nrate = 200_000\ndepth = 64\n"));
+  EXPECT_EQ(w["dropped"], 0);
+  ASSERT_EQ(w["queues"].size(), 2u);
+  EXPECT_EQ(w["queues"][0]["kind"], "receive");
+  EXPECT_EQ(w["queues"][1]["kind"], "transmit");
+  for (const auto& queue : w["queues"])
+    EXPECT_NEAR(queue["requests"].get<double>(), 400, 60);
+}
+
+TEST_F(PcieHost, AWireFasterThanTheDriverLosesFrames) {
+  const auto w = workload(net("duration = \"2 ms\"\ndirection = \"receive\"\nframe_bytes = 60\n"
+                              "wire_rate = \"10 Gbit/s\"\ndepth = 16\n"));
+  EXPECT_GT(w["dropped"], 1000);
+  // complete 400, post again 600, doorbell 150 or none.
+  EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 900'000, 100'000);
+}
+
+TEST_F(PcieHost, TwoQueuesOnOneCoreShareItsTime) {
+  const std::string two = std::string(host) + "cores = 1\n" +
+                          "[[device]]\nname = \"a\"\ntype = \"block\"\ntransport = \"pci\"\n"
+                          "capacity = \"1 MiB\"\n[[device]]\nname = \"b\"\ntype = \"block\"\n"
+                          "transport = \"pci\"\ncapacity = \"1 MiB\"\n"
+                          "[[workload]]\ndevice = \"a\"\nduration = \"5 ms\"\ndepth = 1\n"
+                          "[[workload]]\ndevice = \"b\"\nduration = \"5 ms\"\ndepth = 1\n";
+  for (const auto& w : summary(two)["workloads"])
+    EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 1e9 / 2300, 1000);
+  for (const auto& w : summary(two, "--set platform.host.cores=2")["workloads"])
+    EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 1e9 / 1150, 1000);
+}
+
+TEST_F(PcieHost, FourQueuesOnFourCoresDoFourTimesTheWork) {
+  const auto w = workload(block("duration = \"2 ms\"\ndepth = 1\nread_percent = 50\n"),
+                          "--set device.d.queues=4");
+  EXPECT_EQ(w["queues"].size(), 8u);
+  EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 4e9 / 1150, 4000);
+}
+
+TEST_F(PcieHost, EveryFormatOfTheRingDoesTheSame) {
+  for (const char* options :
+       {"", "--set platform.host.ring=packed", "--set platform.host.indirect=true",
+        "--set platform.host.in_order=true --set device.d.features.in_order=true",
+        "--set platform.host.event_index=false --set platform.host.notification_data=true "
+        "--set device.d.features.notification_data=true"}) {
+    const auto w = workload(block("requests = 1000\nread_percent = 50\ndepth = 8\n"), options);
+    EXPECT_EQ(w["started"], w["finished"]) << options;
+  }
+}
+
+TEST_F(PcieHost, AMediumIsReadAndItsOriginalStaysAsItIs) {
+  std::string content(1 << 20, '\0');
+  for (std::size_t i = 0; i < content.size(); ++i)
+    content[i] = static_cast<char>(i * 7 + i / 512);
+  folder.write("disk.img", content);
+  const std::string toml =
+      std::string(host) + "[[media]]\nname = \"m\"\nfile = \"disk.img\"\n[[device]]\nname = \"d\"\n"
+                          "type = \"block\"\ntransport = \"pci\"\nmedia = \"m\"\n"
+                          "[[workload]]\ndevice = \"d\"\nrequests = 500\nread_percent = 50\n";
+  EXPECT_GT(workload(toml)["verified_blocks"], 50);
+  EXPECT_EQ(content_of(folder.path / "disk.img"), content);
+  EXPECT_NE(content_of(folder.path / "out" / "m.img"), content);
+}
+
+TEST_F(PcieHost, ARunThatDoesNotEndSaysHowFarItCame) {
+  const auto result =
+      run("time_limit = \"100 us\"\n" + block("requests = 1_000_000\nwarm_up = \"1 s\"\n"));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.out.find("the time limit of 100 us of simulated time was reached; d: "),
+            std::string::npos)
+      << result.out;
+}
+
+} // namespace
