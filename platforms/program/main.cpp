@@ -2,6 +2,8 @@
 // platform's kind, so that it never links what a platform links (the CPU of riscv_virt is GPL).
 #include <virtio/platforms/config/run_options.hpp>
 #include <virtio/platforms/config/suggest.hpp>
+#include <virtio/platforms/program/executable.hpp>
+#include <virtio/platforms/program/sweep/sweep.hpp>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -19,22 +21,6 @@ int code(ExitCode exit_code) {
   return static_cast<int>(exit_code);
 }
 
-std::string executable_name(PlatformKind kind) {
-  std::string name = fmt::format("virtio-tlm-{}", text(kind));
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
-// Beside this program, or in ../libexec as installed; empty if in neither.
-std::filesystem::path find_executable(const std::string& name) {
-  std::error_code ignored;
-  const auto here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-  for (const auto& file : {here / name, here.parent_path() / "libexec" / name})
-    if (access(file.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(file, ignored))
-      return file;
-  return {};
-}
-
 int run(const RawRunOptions& raw, std::vector<char*> arguments) {
   const auto options = run_options(raw);
   if (!options) {
@@ -49,16 +35,12 @@ int run(const RawRunOptions& raw, std::vector<char*> arguments) {
                errors, errors == 1 ? "" : "s");
     return code(ExitCode::bad_usage);
   }
-  const std::string name = executable_name(config->platform.kind);
-  const std::filesystem::path executable = find_executable(name);
-  if (executable.empty()) {
-    fmt::print(stderr,
-               "{} is neither beside this program nor in ../libexec: build it with "
-               "`./quickstart build`\n",
-               name);
+  const auto executable = platform_executable(config->platform.kind);
+  if (!executable) {
+    fmt::print(stderr, "{}\n", executable.error());
     return code(ExitCode::bad_usage);
   }
-  std::string path = executable.string();
+  std::string path = executable->string();
   arguments.insert(arguments.begin(), path.data());
   arguments.push_back(nullptr);
   execv(path.c_str(), arguments.data());
@@ -122,6 +104,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Examples:\n"
              "  virtio-tlm run platforms/riscv_virt/demo/demo.toml --out out/demo\n"
+             "  virtio-tlm sweep my.toml --vary device.blk0.queue_size=16,64,256 --jobs 4\n"
              "  virtio-tlm params block\n"
              "Exit: 0 done; 1 the simulated system failed or an expectation was not met;\n"
              "2 bad usage or configuration.");
@@ -132,6 +115,11 @@ int main(int argc, char** argv) {
   run_command->footer(
       "Example, with a RAM disk of another size and a terminal for the guest:\n"
       "  virtio-tlm run my.toml --set \"device.blk0.capacity=1 MiB\" --interactive");
+
+  CLI::App* sweep_command = app.add_subcommand(
+      "sweep", "Run a platform with all combinations of some parameters' values");
+  sweep::Arguments sweep_arguments;
+  sweep::add_arguments(*sweep_command, sweep_arguments);
 
   CLI::App* params_command =
       app.add_subcommand("params", "List the parameters that a TOML file or --set can give");
@@ -147,5 +135,6 @@ int main(int argc, char** argv) {
     return code(app.exit(error) == 0 ? ExitCode::done : ExitCode::bad_usage);
   }
   if (run_command->parsed()) return run(raw, std::vector<char*>(argv + 2, argv + argc));
+  if (sweep_command->parsed()) return sweep::sweep(sweep_arguments);
   return params(component);
 }
