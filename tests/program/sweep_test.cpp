@@ -78,8 +78,8 @@ protected:
     return all;
   }
 
-  // Starts a sweep that cannot end before `go` exists, and sends it a signal when runs 1 and 2 have
-  // finished and the next two have started. Its exit code; of the shell if it was killed.
+  // Starts a sweep that cannot end before `go` exists, and sends a signal to its process group, as
+  // a terminal does, when runs 1 and 2 have finished and the next two have started. Its exit code.
   int interrupt(const std::string& signal) {
     const std::string started = folder.path.string() + "/sweep.pid";
     std::thread sender([&] {
@@ -87,9 +87,9 @@ protected:
         return exists("s/run-0001.json") && exists("s/run-0002.json") && exists("pid-71") &&
                exists("pid-72");
       });
-      run_shell("kill -" + signal + " $(cat " + started + ")");
+      run_shell("kill -" + signal + " -$(cat " + started + ")");
     });
-    const ProgramResult result = run_shell("sh -c 'echo $$ > " + started + "; " +
+    const ProgramResult result = run_shell("setsid --wait sh -c 'echo $$ > " + started + "; " +
                                            command("--vary " + seeds + " --jobs 2") + "'");
     sender.join();
     said = result.err + result.out;
@@ -220,7 +220,10 @@ TEST_F(Sweep, OnlyRetryFailedRunsAFailedOneAgain) {
   folder.write("cured", "");
   EXPECT_EQ(sweep(vary).exit_code, 1);
   EXPECT_EQ(lines("ran").size(), 2u);
+  std::filesystem::create_directories(folder.path / "s/run-0002");
+  folder.write("s/run-0002/stale", "");
   EXPECT_EQ(sweep(vary + " --retry-failed").exit_code, 0);
+  EXPECT_FALSE(exists("s/run-0002/stale")) << "left by the earlier attempt";
   EXPECT_EQ(lines("ran", true), (std::vector<std::string>{"1", "13", "13"}));
 }
 
@@ -312,7 +315,8 @@ TEST_F(Sweep, StopsWhenThePlatformFileIsEditedMeanwhile) {
 TEST_F(Sweep, TwoAtATimeInOneFolderAreRefused) {
   std::thread first([&] { sweep("--vary platform.seed=71"); });
   wait_until([&] { return exists("pid-71"); });
-  const ProgramResult second = sweep("--vary platform.seed=71");
+  const ProgramResult second =
+      run_shell("timeout 10 sh -c '" + command("--vary platform.seed=71") + "'");
   folder.write("go", "");
   first.join();
   EXPECT_EQ(second.exit_code, 2);
