@@ -198,6 +198,32 @@ TEST_F(Sweep, CtrlCKeepsFinishedRunsAndTellsHowToGoOn) {
   }
 }
 
+TEST_F(Sweep, GoesOnUnderNohupWhenTheTerminalCloses) {
+  std::thread closing([&] {
+    wait_until([&] { return exists("pid-71"); });
+    run_shell("kill -HUP $(cat " + folder.path.string() + "/sweep.pid)");
+    folder.write("go", "");
+  });
+  const ProgramResult result =
+      run_shell("trap '' HUP; sh -c 'echo $$ > " + folder.path.string() + "/sweep.pid; " +
+                command("--vary platform.seed=71,1 --jobs 1") + "'");
+  closing.join();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
+TEST_F(Sweep, StopsWhenTheProgramIsRebuiltMeanwhile) {
+  std::thread builder([&] {
+    wait_until([&] { return exists("pid-71"); });
+    std::filesystem::remove(folder.path / "virtio-tlm");
+    std::filesystem::copy(TEST_BIN_DIR "/virtio-tlm", folder.path / "virtio-tlm");
+    folder.write("go", "");
+  });
+  const ProgramResult result = sweep("--vary platform.seed=71,1 --jobs 1");
+  builder.join();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(exists("s/run-0001.json") && !exists("s/run-0002.json")) << result.err;
+}
+
 TEST_F(Sweep, AFailedRunIsRecordedAndDoesNotStopTheOthers) {
   const ProgramResult result = sweep("--vary platform.seed=13,9,1 --jobs 1");
   EXPECT_EQ(result.exit_code, 1);
@@ -308,7 +334,8 @@ TEST_F(Sweep, StopsWhenThePlatformFileIsEditedMeanwhile) {
   const ProgramResult result = sweep("--vary platform.seed=71,1 --jobs 1");
   editor.join();
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_TRUE(contains(result.err, "p.toml has been changed: stopped")) << result.err;
+  EXPECT_TRUE(contains(result.err, "p.toml has been changed, or this program rebuilt: stopped"))
+      << result.err;
   EXPECT_TRUE(exists("s/run-0001.json") && !exists("s/run-0002.json"));
 }
 

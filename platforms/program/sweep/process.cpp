@@ -16,11 +16,15 @@ namespace virtio::platform::sweep {
 
 namespace {
 
+// Not those that are ignored: SIGHUP under nohup, SIGINT in the background of a script.
 sigset_t watched() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP})
-    sigaddset(&set, signal);
+  for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action {};
+    sigaction(signal, nullptr, &action);
+    if (action.sa_handler != SIG_IGN) sigaddset(&set, signal);
+  }
   return set;
 }
 
@@ -75,6 +79,7 @@ void Process::stop() {
 }
 
 Signals::Signals() {
+  signal(SIGCHLD, SIG_DFL); // ignored, it would take the children's statuses with it
   const sigset_t set = watched();
   sigprocmask(SIG_BLOCK, &set, nullptr);
 }

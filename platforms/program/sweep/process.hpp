@@ -28,7 +28,8 @@ private:
   pid_t pid_;
 };
 
-// While it lives, SIGCHLD, SIGINT, SIGTERM and SIGHUP are taken here and nowhere else.
+// While it lives, SIGCHLD, SIGINT, SIGTERM and SIGHUP are taken here and nowhere else, except for
+// those that this process was started to ignore.
 class Signals {
 public:
   Signals();

@@ -75,7 +75,7 @@ public:
 
   Ended work() {
     while (!waiting_.empty() || !running_.empty()) {
-      if (!start()) return stop(Ended::file_changed);
+      if (!start()) return stop(Ended::changed);
       if (progress_) progress_->draw(fmt::format("{} running", running_.size()));
       if (!signals_.wait(redraw_period)) return stop(Ended::interrupted);
       collect();
@@ -86,7 +86,7 @@ public:
 private:
   bool start() {
     while (!waiting_.empty() && running_.size() < jobs_) {
-      if (!store_.platform_unchanged()) return false;
+      if (!store_.platform_unchanged() || !std::filesystem::exists(this_executable())) return false;
       const std::size_t run = waiting_.front();
       waiting_.pop_front();
       store_.prepare(run);

@@ -6,9 +6,9 @@
 namespace virtio::platform::sweep {
 
 enum class Ended {
-  finished,     // every run has a result, a failed one too
-  interrupted,  // by a signal: what was running has been stopped and has no result
-  file_changed, // the platform file is no longer the one that the sweep began with
+  finished,    // every run has a result, a failed one too
+  interrupted, // by a signal: what was running has been stopped and has no result
+  changed,     // the platform file is not the one that the sweep began with, or the program is new
 };
 
 // Children do not outlive this process, however it ends. `progress` may be null.

@@ -97,8 +97,10 @@ int run_here(const Store& store, std::size_t jobs) {
   };
   const Ended ended = run_all();
   if (ended == Ended::interrupted) fmt::print(stderr, "interrupted\n");
-  if (ended == Ended::file_changed)
-    fmt::print(stderr, "{} has been changed: stopped, as further runs would not be of this sweep\n",
+  if (ended == Ended::changed)
+    fmt::print(stderr,
+               "{} has been changed, or this program rebuilt: stopped, as further runs "
+               "would not be like the others\n",
                store.plan().file.string());
   return conclude(store);
 }
@@ -130,7 +132,8 @@ int run_task(const Arguments& arguments) {
     return refuse(fmt::format("this sweep has {} runs only", store->plan().runs()));
   if (!store->result(arguments.task) &&
       execute(*store, {arguments.task}, 1, nullptr) != Ended::finished) {
-    fmt::print(stderr, "interrupted, or {} has been changed\n", store->plan().file.string());
+    fmt::print(stderr, "interrupted, or {} has been changed, or this program rebuilt\n",
+               store->plan().file.string());
     return failed;
   }
   if (store->all_finished()) write_tables(*store);
