@@ -192,6 +192,8 @@ void PackedTracker::end_list(std::uint16_t id) {
   set_key(buffer, id);
   buffer.slots = walk_->slots;
   outstanding_slots_ += walk_->slots;
+  // What was announced is there; a round later the same offset means something else.
+  if (announced_ && distance(next_avail_, *announced_) <= walk_->slots) announced_.reset();
   next_avail_ = walk_->at;
   walk_.reset();
 }
@@ -202,9 +204,7 @@ void PackedTracker::first_unavailable(std::uint64_t shown) {
   cache_.erase_older(shown);
   if (!announced_) return;
   const RingIndex said = *std::exchange(announced_, std::nullopt);
-  // More than a round ahead is a round behind: the notification was overtaken.
-  const std::uint32_t ahead = distance(next_avail_, said);
-  if (ahead != 0 && ahead <= queue_.size)
+  if (said != next_avail_)
     violation(Rule::PACKED_DRV_004, [&] {
       return fmt::format("the notification said offset {} wrap {}, descriptor {} wrap {} is not "
                          "available",
@@ -330,7 +330,8 @@ void PackedTracker::notified(std::optional<NotificationData> data) {
     });
     return;
   }
-  announced_ = said;
+  // More than a round ahead is a round behind: the notification was overtaken.
+  if (distance(next_avail_, said) <= queue_.size) announced_ = said;
 }
 
 void PackedTracker::driver_access(const MemoryAccess& access) {

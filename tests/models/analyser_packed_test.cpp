@@ -339,5 +339,18 @@ TEST(AnalyserPacked, WhatWasReadBeyondTheFirstUnavailableDescriptorIsDropped) {
   EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
 }
 
+// A device that is always behind its driver sees nothing unavailable for more than a round.
+TEST(AnalyserPacked, ANotificationThatTheRingHasPassedIsNotTakenForOneOfTheNextRound) {
+  Data t;
+  t.script.w(0x50, 0x8001u << 16);
+  for (std::uint16_t i = 0; i < 10; ++i) {
+    t.add(1);
+    t.device_reads(i % 8);
+    t.device_uses(i % 8, 1, 0, i < 8);
+  }
+  t.device_reads(2);
+  EXPECT_EQ(ids(t.analyser), std::vector<std::string>{});
+}
+
 } // namespace
 } // namespace virtio::test

@@ -1,5 +1,6 @@
 // The reference driver against the models, over everything that the two can negotiate: both
-// transports, both ring formats, memory with and without DMI, and AT memory. All data is checked.
+// transports, both ring formats, memory with and without DMI, AT memory, and an on-chip bus. All
+// data is checked.
 #include "support/machine.hpp"
 
 #include <virtio/blk/block.hpp>
@@ -18,7 +19,7 @@ using driver::Buffer;
 using driver::QueueOptions;
 using test::Machine;
 
-enum class Way : std::uint8_t { dmi, slow, at };
+enum class Way : std::uint8_t { dmi, slow, at, bus };
 struct Setting {
   bool pci = false;
   Way memory = Way::dmi;
@@ -39,11 +40,11 @@ std::vector<Setting> settings() {
       {VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER, VIRTIO_F_NOTIFICATION_DATA},
   };
   const char* names[] = {"plain", "event_idx", "indirect", "in_order", "everything"};
-  const char* ways[] = {"_dmi_", "_slow_", "_at_"};
+  const char* ways[] = {"_dmi_", "_slow_", "_at_", "_bus_"};
   std::vector<Setting> all;
   for (const bool pci : {false, true})
     for (const bool packed : {false, true})
-      for (const Way memory : {Way::dmi, Way::slow, Way::at})
+      for (const Way memory : {Way::dmi, Way::slow, Way::at, Way::bus})
         for (int f = 0; f < 5; ++f) {
           Setting s;
           s.pci = pci;
@@ -159,6 +160,7 @@ TEST_P(ReferenceDriver, EveryByteArrives) {
                              .memory_latency = sc_core::sc_time(50, sc_core::SC_NS),
                              .check_driver = s.memory != Way::dmi};
   if (s.memory == Way::at) params.at = [&](const auto&) { return test::any_answer(random); };
+  if (s.memory == Way::bus) params.bus = tlm2::OnChipBusParams{};
   Machine machine(params);
   auto store = std::make_unique<blk::RamStore>(1 << 20);
   const auto disk = store->memory();

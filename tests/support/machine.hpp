@@ -7,6 +7,7 @@
 
 #include <virtio/platforms/driver/session.hpp>
 #include <virtio/tlm/analyser_tap.hpp>
+#include <virtio/tlm/bus.hpp>
 #include <virtio/tlm/dma_port.hpp>
 #include <virtio/tlm/executor.hpp>
 #include <virtio/tlm/memory.hpp>
@@ -18,6 +19,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,8 @@ struct MachineParams {
   sc_core::sc_time memory_latency = sc_core::SC_ZERO_TIME;
   /// Devices use nb_transport, and are answered so.
   std::function<AtAnswer(const tlm::tlm_generic_payload&)> at = nullptr;
+  /// Devices use nb_transport over a bus of their own.
+  std::optional<tlm2::OnChipBusParams> bus = std::nullopt;
   bool check_driver = false; ///< the protocol analyser sits in front of and behind every device
   unsigned msix_vectors = 4; ///< of PCI functions
   sc_core::sc_time interrupt_latency = sc_core::SC_ZERO_TIME;
@@ -67,6 +71,7 @@ public:
   struct Slot {
     std::unique_ptr<tlm2::TlmDmaPort> port;
     std::unique_ptr<AtAdaptor> at;
+    std::unique_ptr<tlm2::OnChipBus> bus;
     std::unique_ptr<Device> device;
     std::unique_ptr<tlm2::VirtioMmio> mmio;
     std::unique_ptr<tlm2::VirtioPci> pci;
@@ -161,8 +166,14 @@ private:
   /// A device's way to memory, up to the socket that is left to bind.
   tlm::tlm_initiator_socket<>& add_port(Slot& slot, const std::string& name) {
     tlm2::DmaPortParams params{.timed = params_.timed_dma};
-    if (params_.at) params.protocol = tlm2::DmaProtocol::at;
+    if (params_.at || params_.bus) params.protocol = tlm2::DmaProtocol::at;
     slot.port = std::make_unique<tlm2::TlmDmaPort>((name + "_port").c_str(), params);
+    if (params_.bus) {
+      slot.bus = std::make_unique<tlm2::OnChipBus>((name + "_bus").c_str(), executor.executor(),
+                                                   *params_.bus);
+      slot.port->socket.bind(slot.bus->initiators);
+      return slot.bus->target;
+    }
     if (!params_.at) return slot.port->socket;
     slot.at = std::make_unique<AtAdaptor>((name + "_at").c_str());
     slot.at->choose = params_.at;

@@ -1,6 +1,7 @@
 // TlmDmaPort with protocol = at: every way to answer that the base protocol has, in isolation and
 // mixed, and what it must survive: resets, ends, targets that break the rules.
 #include "support/at_target.hpp"
+#include "support/dma_access.hpp"
 
 #include <virtio/tlm/dma_info.hpp>
 #include <virtio/tlm/dma_port.hpp>
@@ -16,36 +17,13 @@
 namespace virtio::tlm2 {
 namespace {
 
+using test::Access;
 using test::AtAnswer;
 using test::AtTarget;
 using Return = AtAnswer::Return;
 using Strings = std::vector<std::string>;
 
 const sc_core::sc_time ns(1, sc_core::SC_NS);
-
-/// One access of a device, how often it came back, when and with what.
-struct Access {
-  std::vector<std::byte> bytes;
-  DmaStatus status = DmaStatus::bus_error;
-  sc_core::sc_time at;
-  int resumed = 0;
-
-  Task<> read(Dma dma, std::uint64_t addr, std::uint32_t count, AccessKind kind) {
-    bytes.resize(count);
-    const DmaStatus s = co_await dma.read(GuestAddr{addr}, bytes.data(), count, kind);
-    done(s);
-  }
-  Task<> write(Dma dma, std::uint64_t addr, AccessKind kind) {
-    const auto count = static_cast<std::uint32_t>(bytes.size());
-    const DmaStatus s = co_await dma.write(GuestAddr{addr}, bytes.data(), count, kind);
-    done(s);
-  }
-  void done(DmaStatus s) {
-    status = s;
-    at = sc_core::sc_time_stamp();
-    ++resumed;
-  }
-};
 
 struct Bench {
   explicit Bench(DmaPortParams params = {}) : Bench(params, std::make_unique<AtTarget>("target")) {}
