@@ -3,6 +3,7 @@
 #include <virtio/platforms/config/run_options.hpp>
 #include <virtio/platforms/config/suggest.hpp>
 #include <virtio/platforms/program/executable.hpp>
+#include <virtio/platforms/program/pcie_command.hpp>
 #include <virtio/platforms/program/sweep/sweep.hpp>
 
 #include <CLI/CLI.hpp>
@@ -106,6 +107,7 @@ int main(int argc, char** argv) {
              "  virtio-tlm run platforms/riscv_virt/demo/demo.toml --out out/demo\n"
              "  virtio-tlm sweep my.toml --vary device.blk0.queue_size=16,64,256 --jobs 4\n"
              "  virtio-tlm params block\n"
+             "  virtio-tlm pcie --gen 4 --lanes 16 --op write\n"
              "Exit: 0 done; 1 the simulated system failed or an expectation was not met;\n"
              "2 bad usage or configuration.");
 
@@ -129,6 +131,8 @@ int main(int argc, char** argv) {
                          "\"assumed\" means that nothing backs it.\nExample:\n"
                          "  virtio-tlm params net");
 
+  const auto pcie = add_pcie_command(app);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -136,5 +140,6 @@ int main(int argc, char** argv) {
   }
   if (run_command->parsed()) return run(raw, std::vector<char*>(argv + 2, argv + argc));
   if (sweep_command->parsed()) return sweep::sweep(sweep_arguments);
+  if (app.got_subcommand("pcie")) return pcie();
   return params(component);
 }

@@ -41,7 +41,7 @@ TEST_F(Program, SaysItsVersion) {
 }
 
 TEST_F(Program, HelpTeachesWithExamples) {
-  for (const char* command : {"", "run", "sweep", "params"}) {
+  for (const char* command : {"", "run", "sweep", "params", "pcie"}) {
     const ProgramResult result = run(std::string(command) + " --help");
     EXPECT_EQ(result.exit_code, 0);
     EXPECT_TRUE(contains(result.out, "Example")) << result.out;

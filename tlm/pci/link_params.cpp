@@ -14,26 +14,6 @@ bool is_tlp_size(std::uint32_t bytes) {
   return bytes >= 128 && bytes <= 4096 && std::has_single_bit(bytes);
 }
 
-/// Decimal ns with up to three places, as picoseconds.
-std::optional<SimTime> parse_nanoseconds(std::string_view text) {
-  std::uint64_t ps = 0;
-  int places = -1;
-  for (const char c : text) {
-    if (c == '.' && places < 0) {
-      places = 0;
-    } else if (c >= '0' && c <= '9' && places < 3 && ps < 1'000'000'000'000) {
-      ps = ps * 10 + static_cast<std::uint64_t>(c - '0');
-      if (places >= 0) ++places;
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (text.empty() || text == ".") return std::nullopt;
-  for (int place = places < 0 ? 0 : places; place < 3; ++place)
-    ps *= 10;
-  return SimTime{ps};
-}
-
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r");
   if (first == std::string_view::npos) return {};
@@ -112,6 +92,25 @@ std::optional<std::string> error_in(const PcieLinkParams& p) {
   if (auto error = error_in("device_credits", p.device_credits, p.max_payload)) return error;
   if (auto error = error_in(p.memory)) return error;
   return error_in(p.translation);
+}
+
+std::optional<SimTime> parse_nanoseconds(std::string_view text) {
+  std::uint64_t ps = 0;
+  int places = -1;
+  for (const char c : text) {
+    if (c == '.' && places < 0) {
+      places = 0;
+    } else if (c >= '0' && c <= '9' && places < 3 && ps < 1'000'000'000'000) {
+      ps = ps * 10 + static_cast<std::uint64_t>(c - '0');
+      if (places >= 0) ++places;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (text.empty() || text == ".") return std::nullopt;
+  for (int place = places < 0 ? 0 : places; place < 3; ++place)
+    ps *= 10;
+  return SimTime{ps};
 }
 
 tl::expected<LatencyDistribution, std::string> load_latencies(const std::filesystem::path& file) {

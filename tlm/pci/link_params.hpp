@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace virtio::tlm2 {
@@ -28,6 +29,8 @@ struct LatencyDistribution {
   std::vector<SimTime> samples = {};
 };
 
+/// Decimal ns with up to three decimals.
+std::optional<SimTime> parse_nanoseconds(std::string_view text);
 /// A file with one latency in ns a line, up to three decimals; empty lines and lines that begin
 /// with # are skipped. The error names file and line.
 tl::expected<LatencyDistribution, std::string> load_latencies(const std::filesystem::path& file);
@@ -80,7 +83,7 @@ struct PcieLinkParams {
   std::uint32_t tags = 256;             ///< read requests at once, 1..768; 32, 256 or 768 (2.2.6.2)
   std::uint32_t completion_headers = 0; ///< space that reads reserve; 0: any number
   std::uint32_t completion_data = 0;    ///< likewise, units of 16 bytes; 0: any number
-  std::uint32_t posted_buffer = 8192;   ///< bytes of TLPs that wait to be sent (assumed)
+  std::uint32_t posted_buffer = 8192;   ///< bytes of writes that wait to be sent (assumed)
   std::uint32_t nonposted_queue = 64;   ///< reads accepted that wait to be sent (assumed)
 
   // The root complex and memory.

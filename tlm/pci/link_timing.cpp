@@ -202,7 +202,7 @@ LinkTiming::Write LinkTiming::device_write(SimTime now, std::uint64_t addr, std:
   if (len == 0) throw std::invalid_argument("a write on a PCI Express link has no bytes");
   advance(now);
   const std::uint32_t overhead = request_overhead(addr + (len - 1));
-  const std::uint32_t room = std::min(in_words(addr, len) + overhead, params_.posted_buffer);
+  const std::uint32_t room = std::min(in_words(addr, len), params_.posted_buffer);
   const SimTime asked = std::max(now, accepted_write_);
   const SimTime accepted = posted_buffer_.take(asked, room);
   accepted_write_ = accepted;
