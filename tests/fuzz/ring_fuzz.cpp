@@ -44,10 +44,29 @@ enum class Kind : std::uint8_t { holding, entropy, block, console, net };
 constexpr std::uint8_t all_on = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
                                 VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK;
 
+/// A timed ring engine that reads ahead, holds back and moderates within few requests.
+RingEngineParams small_engine() {
+  RingEngineParams p;
+  p.available_batch = 2;
+  p.available_prefetch = 3;
+  p.descriptor_batch = 2;
+  p.descriptor_prefetch = 5;
+  p.indirect_batch = 2;
+  p.chains_in_flight = 3;
+  p.outstanding_reads = 4;
+  p.outstanding_writes = 2;
+  p.used_batch = 3;
+  p.used_timeout = 20;
+  p.interrupt_chains = 2;
+  p.interrupt_timeout = 20;
+  return p;
+}
+
 class Guest final : Transport, EventSink {
 public:
   explicit Guest(Input input) : input_(input) {
     const std::uint8_t first = input_.u8();
+    const bool timed = first >= 128;
     kind_ = static_cast<Kind>(first % 5);
     queue_size_ = static_cast<std::uint16_t>(4 << (first / 5 % 4));
     options_ = input_.u8();
@@ -62,6 +81,7 @@ public:
     params.transport_features.set(VIRTIO_F_IN_ORDER)
         .set(VIRTIO_F_NOTIFICATION_DATA)
         .set(VIRTIO_F_NOTIF_CONFIG_DATA);
+    if (timed) params.timed_ring = small_engine();
     device_ = std::make_unique<Device>(params, *executor_, *port_, make_function(),
                                        static_cast<EventSink*>(this));
     device_->attach(*this);
@@ -545,7 +565,8 @@ private:
   }
   GuestQueue::Used kick(std::uint16_t ring) {
     device_->notify(QueueIndex{ring}, std::nullopt);
-    drain();
+    require(executor_->run_until_idle(max_resumptions) < max_resumptions, "timers run out");
+    executor_->flush_errors();
     const auto used = rings_[ring].poll();
     require(used.has_value(), "a request is served after a reset");
     require(!(device_->status() & VIRTIO_STATUS_DEVICE_NEEDS_RESET), "without an error");
