@@ -178,10 +178,12 @@ TEST_F(Sweep, AfterKill9FinishedRunsAreNotRunAgainAndNoChildLivesOn) {
   interrupt("KILL");
   EXPECT_FALSE(exists("s/results.csv"));
   folder.write("go", "");
+  folder.write("s/sweep.host-1.tmp", "{\"run\": 3, \"status\": ");
   const ProgramResult result = sweep("--vary " + seeds);
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(lines("ran", true), (std::vector<std::string>{"1", "2", "71", "71", "72", "72", "73"}));
   EXPECT_EQ(lines("s/results.csv").size(), 1 + 5 * 2u) << "each row has a line break in a field";
+  EXPECT_FALSE(exists("s/sweep.host-1.tmp"));
   EXPECT_TRUE(contains(result.err, "[5/5]") && !contains(result.err, "[2/5]")) << result.err;
 }
 

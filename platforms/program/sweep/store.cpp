@@ -146,6 +146,16 @@ bool Store::lock() const {
   return flock(descriptor, LOCK_EX | LOCK_NB) == 0; // closed by the end of the process
 }
 
+void Store::remove_leftovers() const {
+  std::vector<std::filesystem::path> leftovers;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_))
+    if (const auto name = entry.path().filename().string();
+        name.starts_with("sweep.") && name.ends_with(".tmp"))
+      leftovers.push_back(entry.path());
+  for (const auto& file : leftovers)
+    std::filesystem::remove(file);
+}
+
 bool Store::platform_unchanged() const {
   return hash_of(plan_.file) == hash_;
 }

@@ -22,6 +22,8 @@ public:
 
   // Until this process ends. False if another sweep works in this folder.
   bool lock() const;
+  // What writers that were killed have left; not while any may be at work.
+  void remove_leftovers() const;
 
   const Plan& plan() const { return plan_; }
   const std::filesystem::path& folder() const { return folder_; }

@@ -157,6 +157,7 @@ int run_sweep(const Arguments& arguments) {
     return refuse(fmt::format("Slurm job {} still works on the sweep in {}: wait for it, or end it "
                               "with `scancel {}`",
                               job, folder.string(), job));
+  store->remove_leftovers();
   if (arguments.retry_failed)
     for (const std::size_t run : store->failed())
       store->prepare(run);
