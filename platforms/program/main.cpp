@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Examples:\n"
              "  virtio-tlm run platforms/riscv_virt/demo/demo.toml --out out/demo\n"
-             "  virtio-tlm sweep my.toml --vary device.blk0.queue_size=16,64,256 --jobs 4\n"
+             "  virtio-tlm sweep my.toml --vary device.blk0.queue_size=16,64,256\n"
              "  virtio-tlm params block\n"
              "  virtio-tlm pcie --gen 4 --lanes 16 --op write\n"
              "Exit: 0 done; 1 the simulated system failed or an expectation was not met;\n"

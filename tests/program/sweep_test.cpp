@@ -39,7 +39,8 @@ ls "$(dirname "$out")"/run-*/active | wc -l >> "$here/at_a_time"
 sleep 0.05
 rm "$out/active"
 printf '{"seed": %s, "error": "a, \\"b\\"\\nc", "deep": {"list": [1.5, true, null]},
-         "devices": [{"name": "d1", "reads": 3}, {"name": "d2", "reads": 4}]}' "$seed" > "$out/summary.json"
+         "devices": [{"name": "d1", "reads": 3}, {"name": "d2", "reads": 4}],
+         "workloads": [{"device": "d1", "rate": 5}], "queues": [{"name": "q", "n": 6}, {"name": "q", "n": 7}]}' "$seed" > "$out/summary.json"
 )sh";
 
 class Sweep : public testing::Test {
@@ -133,11 +134,12 @@ TEST_F(Sweep, RunsTheCrossProductAndTheLastVaryVariesFastest) {
   EXPECT_EQ(file("s/results.csv"),
             "run,platform.seed,platform.ram,status,exit_code,error,seed,summary.error,deep.list.0,"
             "deep.list.1,deep.list.2,devices.d1.name,devices.d1.reads,devices.d2.name,"
-            "devices.d2.reads\n"
-            "1,2,32 MiB,ok,0,,2,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4\n"
-            "2,2,64 MiB,ok,0,,2,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4\n"
-            "3,1,32 MiB,ok,0,,1,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4\n"
-            "4,1,64 MiB,ok,0,,1,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4\n");
+            "devices.d2.reads,workloads.d1.device,workloads.d1.rate,queues.0.name,queues.0.n,"
+            "queues.1.name,queues.1.n\n"
+            "1,2,32 MiB,ok,0,,2,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4,d1,5,q,6,q,7\n"
+            "2,2,64 MiB,ok,0,,2,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4,d1,5,q,6,q,7\n"
+            "3,1,32 MiB,ok,0,,1,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4,d1,5,q,6,q,7\n"
+            "4,1,64 MiB,ok,0,,1,\"a, \"\"b\"\"\nc\",1.5,true,,d1,3,d2,4,d1,5,q,6,q,7\n");
   const auto all = json("s/results.json");
   ASSERT_EQ(all["runs"].size(), 4u);
   EXPECT_EQ(all["vary"]["platform.ram"], nlohmann::json({"32 MiB", "64 MiB"}));

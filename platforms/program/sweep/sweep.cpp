@@ -201,9 +201,10 @@ void add_arguments(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 32))
       ->group("");
   app.footer(
-      "Example: 12 runs, 4 at a time, with results.csv and results.json in out/depth:\n"
-      "  virtio-tlm sweep my.toml --vary device.blk0.queue_size=16,64,256 \\\n"
-      "    --vary platform.seed=1,2,3,4 --jobs 4 --out out/depth\n"
+      "Example: 6 runs, 2 at a time, with results.csv and results.json in out/depth:\n"
+      "  virtio-tlm sweep platforms/pcie_host/examples/block.toml \\\n"
+      "    --vary \"workload.blk0.block_size=512 B,4 KiB\" --vary workload.blk0.depth=1,8,32 \\\n"
+      "    --jobs 2 --out out/depth\n"
       "The values of all runs are checked before the first one starts. The same command goes on\n"
       "with a sweep that was interrupted; runs that have finished are not repeated.\n"
       "Exit: 0 all runs succeeded; 1 some failed or have not finished; 2 bad usage.");

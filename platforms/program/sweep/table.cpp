@@ -20,10 +20,13 @@ std::string scalar(const Json& json) {
 // What the elements of an array are called in a path.
 std::vector<std::string> element_names(const Json& array) {
   std::vector<std::string> names;
-  for (const Json& element : array)
-    if (element.is_object() && element.contains("name") && element["name"].is_string())
-      names.push_back(element["name"]);
-  if (std::set<std::string>(names.begin(), names.end()).size() == array.size()) return names;
+  for (const char* key : {"name", "device"}) {
+    names.clear();
+    for (const Json& element : array)
+      if (element.is_object() && element.contains(key) && element[key].is_string())
+        names.push_back(element[key]);
+    if (std::set<std::string>(names.begin(), names.end()).size() == array.size()) return names;
+  }
   names.clear();
   for (std::size_t i = 0; i < array.size(); ++i)
     names.push_back(std::to_string(i));

@@ -10,8 +10,8 @@
 namespace virtio::platform::sweep {
 
 // Every value below `json` with its dotted path, in order. The elements of an array are named by
-// their number from 0, or by their "name" if all of them have one of their own:
-// devices.blk0.statistics.reads.
+// their "name" or "device" if all of them have one of their own, else by their number from 0:
+// devices.blk0.statistics.reads, workloads.blk0.queues.0.requests.
 std::vector<std::pair<std::string, std::string>> flatten(const Json& json);
 
 // RFC 4180, except that a line ends in "\n".
