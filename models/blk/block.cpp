@@ -33,6 +33,7 @@ Block::Block(const BlockParams& params, std::unique_ptr<Store> store)
     throw std::invalid_argument("block: more than one of num_queues needs VIRTIO_BLK_F_MQ in "
                                 "features");
 
+  if (!params_.timing.untimed()) medium_.emplace(params_.timing);
   std::transform(params_.serial.begin(), params_.serial.end(), id_.begin(),
                  [](char c) { return static_cast<std::byte>(c); });
   config_.capacity = store_->memory().size() / sector_size;
@@ -144,6 +145,15 @@ std::uint8_t Block::finish(const virtio_blk_req& request, const Plan& plan) {
   return VIRTIO_BLK_S_OK;
 }
 
+/// The time that a request takes apart from guest memory's. False: a reset came first.
+Task<bool> Block::take_time(Scope& scope, const virtio_blk_req& request, const Plan& plan) {
+  const bool good = plan.status == VIRTIO_BLK_S_OK;
+  if (good && request.type == VIRTIO_BLK_T_IN) return medium_->read(scope, plan.len);
+  if (good && (request.type == VIRTIO_BLK_T_OUT || request.type == VIRTIO_BLK_T_FLUSH))
+    return medium_->write(scope, plan.len);
+  return medium_->command(scope);
+}
+
 namespace {
 /// A chain may have room for 2^32 bytes, one more than a used length can say. It may say less
 /// (2.7.8.2).
@@ -189,6 +199,11 @@ Task<> Block::handle(Chain& chain) {
 
   Plan todo;
   if (readable) todo = plan(request, out.remaining(), data_in);
+  const bool from_guest = todo.len > 0 && !todo.to_guest;
+  if (medium_ && !from_guest) {
+    const bool elapsed = co_await take_time(dma.scope(), request, todo);
+    if (!elapsed) co_return;
+  }
   std::uint64_t written = 0;
   bool in_reachable = true;
   for (std::uint64_t left = todo.len; left > 0;) {
@@ -207,6 +222,10 @@ Task<> Block::handle(Chain& chain) {
     if (todo.to_guest) written += run.len;
     todo.memory += run.len;
     left -= run.len;
+  }
+  if (medium_ && from_guest) {
+    const bool elapsed = co_await take_time(dma.scope(), request, todo);
+    if (!elapsed) co_return;
   }
 
   static constexpr std::array<std::byte, 4096> zeros{};

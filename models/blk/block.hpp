@@ -5,11 +5,13 @@
 
 #include <virtio/blk/config.hpp>
 #include <virtio/blk/store.hpp>
+#include <virtio/blk/timing.hpp>
 #include <virtio/core/device_function.hpp>
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace virtio::blk {
@@ -36,6 +38,7 @@ struct BlockParams {
   /// Bits that may be offered, of those in default_block_features; VIRTIO_BLK_F_RO goes by
   /// read_only.
   FeatureSet features = default_block_features;
+  BlockTiming timing{};
 };
 
 struct BlockStats {
@@ -84,10 +87,12 @@ private:
   /// After the data was moved: write-through, flushes, statistics. Returns the status.
   std::uint8_t finish(const virtio_blk_req& request, const Plan& plan);
   bool write_through() const;
+  Task<bool> take_time(Scope& scope, const virtio_blk_req& request, const Plan& plan);
   Task<> handle(Chain& chain);
 
   BlockParams params_;
   std::unique_ptr<Store> store_;
+  std::optional<Medium> medium_; // only if anything takes time
   std::array<std::byte, id_bytes> id_{};
   virtio_blk_config config_;
   FeatureSet negotiated_;

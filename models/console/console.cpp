@@ -78,6 +78,10 @@ void Console::on_abort(QueueIndex queue) {
 // it does put.
 Task<> Console::transmit(Chain& chain) {
   const Dma dma = host().dma(chain.queue);
+  if (params_.timing.request_cost.ps != 0) {
+    const bool elapsed = co_await delay(dma.scope(), params_.timing.request_cost);
+    if (!elapsed) co_return;
+  }
   PieceCursor data(chain.readable());
   std::array<std::byte, 512> bytes;
   while (const PieceRun run = data.take(bytes.size())) {
@@ -116,6 +120,10 @@ Task<> Console::receive() {
   receiving_ = true;
   const Dma dma = host().dma(receiveq);
   while (!buffers_.empty() && !input_.empty()) {
+    if (params_.timing.request_cost.ps != 0) {
+      const bool elapsed = co_await delay(dma.scope(), params_.timing.request_cost);
+      if (!elapsed) co_return;
+    }
     Chain& chain = *buffers_.front();
     PieceCursor room(chain.writable());
     std::uint32_t written = 0;

@@ -27,6 +27,12 @@ tl::expected<Sink, std::string> file_sink(const std::filesystem::path& path);
 inline constexpr FeatureSet default_console_features{VIRTIO_CONSOLE_F_SIZE,
                                                      VIRTIO_CONSOLE_F_EMERG_WRITE};
 
+struct ConsoleTiming {
+  /// The device's own work on a buffer, in either direction; those of a queue come one after the
+  /// other.
+  SimTime request_cost{};
+};
+
 struct ConsoleParams {
   std::uint16_t cols = 80;
   std::uint16_t rows = 25;
@@ -36,6 +42,7 @@ struct ConsoleParams {
   std::uint32_t input_limit = 64 * 1024;
   /// Bits that are offered, of those in default_console_features.
   FeatureSet features = default_console_features;
+  ConsoleTiming timing{};
 };
 
 struct ConsoleStats {

@@ -20,6 +20,10 @@ void Entropy::on_chain(Chain& chain) {
 // place are not looked at.
 Task<> Entropy::handle(Chain& chain) {
   const Dma dma = host().dma(chain.queue);
+  if (params_.timing.request_cost.ps != 0) {
+    const bool elapsed = co_await delay(dma.scope(), params_.timing.request_cost);
+    if (!elapsed) co_return;
+  }
   PieceCursor buffer(chain.writable());
   const auto wanted = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(buffer.remaining(), params_.max_bytes_per_request));

@@ -11,12 +11,18 @@
 
 namespace virtio::entropy {
 
+struct EntropyTiming {
+  /// The device's own work on a request; requests come one after the other.
+  SimTime request_cost{};
+};
+
 struct EntropyParams {
   std::uint64_t seed = 1;
   /// Entries of the request queue, a power of two (QEMU's is 8; 64 assumed here).
   std::uint16_t queue_size = 64;
   /// A request gets at most so many bytes, which the specification allows (5.4.6.2).
   std::uint32_t max_bytes_per_request = 64 * 1024;
+  EntropyTiming timing{};
 };
 
 struct EntropyStats {

@@ -58,7 +58,7 @@ bool Net::set_pairs(std::uint16_t pairs) {
   steering_.enable(pairs);
   // What waits in queues that are not used any longer goes to those that are.
   for (std::size_t pair = pairs; pair < receives_.size(); ++pair)
-    receives_[pair].give_up_waiting([&](Frame frame) { on_frame(frame); });
+    receives_[pair].give_up_waiting([&](Frame frame) { accept(frame); });
   return true;
 }
 

@@ -18,10 +18,16 @@ unsigned pair_of(QueueIndex queue) {
 bool receives(QueueIndex queue) {
   return raw(queue) % 2 == 0;
 }
+Frame without_header(std::span<const std::byte> bytes) {
+  return bytes.subspan(std::min(bytes.size(), header_bytes));
+}
 } // namespace
 
 Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
-    : params_(params), wire_(std::move(wire)), link_up_(params.link_up) {
+    : params_(params), wire_(std::move(wire)), link_up_(params.link_up),
+      transmit_steps_(params.timing.packet_cost), receive_steps_(params.timing.packet_cost),
+      transmit_line_(params.timing.wire_rate), receive_line_(params.timing.wire_rate),
+      arriving_(params.timing.untimed() ? 0 : params.receive_frames) {
   // 5.1.4.1: mtu MUST be between 68 and 65535.
   if (params.mtu < 68)
     throw std::invalid_argument(fmt::format("net: mtu {} is below 68", params.mtu));
@@ -40,6 +46,8 @@ Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
   if (offered.has(VIRTIO_NET_F_MTU)) config_.mtu = params.mtu;
   if (offered.has(VIRTIO_NET_F_MQ)) config_.max_virtqueue_pairs = params.queue_pairs;
   show_link();
+  arrival_.net = this;
+  arrival_.call = [](Wake& wake) { static_cast<ArrivalWake&>(wake).net->frames_arrived(); };
   ReceiveQueue::Owner& receive_owner = *this;
   TransmitQueue::Owner& transmit_owner = *this;
   receives_.reserve(params.queue_pairs);
@@ -112,7 +120,8 @@ void Net::start(const FeatureSet& negotiated) {
   for (ReceiveQueue& queue : receives_)
     queue.start(negotiated.has(VIRTIO_NET_F_MRG_RXBUF));
   for (TransmitQueue& queue : transmits_)
-    queue.start(header_bytes + sizeof(EthernetHeader) + vlan_tag_bytes + transmit_mtu_);
+    queue.start(header_bytes + sizeof(EthernetHeader) + vlan_tag_bytes + transmit_mtu_,
+                !params_.timing.untimed());
   wire_->driver_ready();
 }
 
@@ -145,12 +154,16 @@ void Net::on_abort(QueueIndex queue) {
     transmits_[pair_of(queue)].on_abort();
 }
 
+bool Net::can_send(Frame frame) const {
+  return frame.size() >= sizeof(EthernetHeader) &&
+         frame.size() <= max_frame_bytes(frame, transmit_mtu_);
+}
+
 // No offload is offered, so nothing of virtio_net_hdr matters: flags that are not known MUST be
 // ignored, and csum_start, csum_offset and hdr_len MUST NOT be relied on (5.1.6.2.1).
 void Net::transmitted(QueueIndex queue, std::span<const std::byte> bytes) {
-  const Frame frame = bytes.subspan(std::min(bytes.size(), header_bytes));
-  if (frame.size() < sizeof(EthernetHeader) ||
-      frame.size() > max_frame_bytes(frame, transmit_mtu_)) {
+  const Frame frame = without_header(bytes);
+  if (!can_send(frame)) {
     ++stats_.tx_malformed;
   } else if (!link_up_) {
     ++stats_.tx_no_link;
@@ -163,7 +176,44 @@ void Net::transmitted(QueueIndex queue, std::span<const std::byte> bytes) {
   }
 }
 
+SimTime Net::leaves_at(std::span<const std::byte> bytes) {
+  const Frame frame = without_header(bytes);
+  const SimTime ready = transmit_steps_.take(host().executor().now());
+  if (!can_send(frame) || !link_up_) return ready;
+  return transmit_line_.transfer(ready, bits_on_wire(frame.size()));
+}
+
 void Net::on_frame(Frame frame) {
+  if (params_.timing.untimed())
+    accept(frame);
+  else
+    arrive_later(frame);
+}
+
+// The far end begins to send now, or when what it sent before has passed.
+void Net::arrive_later(Frame frame) {
+  if (arriving_.full()) {
+    ++stats_.rx_overrun;
+    return;
+  }
+  Executor& executor = host().executor();
+  Arrival& arrival = arriving_.push();
+  arrival.bytes.assign(frame.begin(), frame.end());
+  arrival.at =
+      receive_steps_.take(receive_line_.transfer(executor.now(), bits_on_wire(frame.size())));
+  if (arriving_.size() == 1) executor.post_at(arrival_, arrival.at);
+}
+
+void Net::frames_arrived() {
+  Executor& executor = host().executor();
+  while (!arriving_.empty() && arriving_.front().at <= executor.now()) {
+    accept(arriving_.front().bytes);
+    arriving_.pop();
+  }
+  if (!arriving_.empty()) executor.post_at(arrival_, arriving_.front().at);
+}
+
+void Net::accept(Frame frame) {
   if (!host().live() || !link_up_) {
     ++stats_.rx_no_driver;
   } else if (frame.size() < sizeof(EthernetHeader) ||

@@ -8,6 +8,7 @@
 #include <virtio/net/receive_queue.hpp>
 #include <virtio/net/stats.hpp>
 #include <virtio/net/steering.hpp>
+#include <virtio/net/timing.hpp>
 #include <virtio/net/transmit_queue.hpp>
 #include <virtio/net/wire.hpp>
 
@@ -39,6 +40,7 @@ struct NetParams {
   std::uint16_t queue_pairs = 1;
   /// Bits that may be offered, of those in default_net_features.
   FeatureSet features = default_net_features;
+  NetTiming timing{};
 };
 
 class Net final : public DeviceFunction,
@@ -86,10 +88,24 @@ public:
   std::uint16_t enabled_pairs() const { return steering_.pairs(); }
 
 private:
+  /// A frame on its way in, until it is there and the device has done its work on it.
+  struct Arrival {
+    std::vector<std::byte> bytes;
+    SimTime at{};
+  };
+  struct ArrivalWake : Wake {
+    Net* net = nullptr;
+  };
+
   void show_link();
   void on_frame(Frame frame) override;
+  void arrive_later(Frame frame);
+  void frames_arrived();
+  void accept(Frame frame);
+  bool can_send(Frame frame) const;
   void receive_idle() override;
   void transmitted(QueueIndex queue, std::span<const std::byte> bytes) override;
+  SimTime leaves_at(std::span<const std::byte> bytes) override;
 
   ReceiveQueue* destination(Frame frame);
   Task<> read_command(Chain& chain);
@@ -110,6 +126,12 @@ private:
   std::vector<ReceiveQueue> receives_; // by pair
   std::vector<TransmitQueue> transmits_;
   FlowSteering steering_;
+  SerialSteps transmit_steps_;
+  SerialSteps receive_steps_;
+  SerialLine transmit_line_;
+  SerialLine receive_line_;
+  Fifo<Arrival> arriving_; // timed only
+  ArrivalWake arrival_;
   Chain* command_ = nullptr; // executed, and not answered before it is in force
   std::uint8_t ack_ = VIRTIO_NET_OK;
 };

@@ -18,6 +18,7 @@ struct NetStats {
   std::uint64_t rx_no_driver = 0;    ///< came without DRIVER_OK or with the link down
   std::uint64_t rx_no_buffer = 0;    ///< came while receive_frames were waiting
   std::uint64_t rx_small_buffer = 0; ///< did not fit into the driver's buffer
+  std::uint64_t rx_overrun = 0;      ///< came while receive_frames were on the wire
   std::uint64_t rx_in_reset = 0;     ///< came while every receive queue in use was being reset
   std::uint64_t commands = 0;        ///< of the control queue
   std::uint64_t command_errors = 0;  ///< answered with VIRTIO_NET_ERR

@@ -14,6 +14,12 @@ void TransmitQueue::on_chain(Chain& chain) {
   host_->dma(index_).scope().start([&] { return read(slot); });
 }
 
+void TransmitQueue::on_abort() {
+  slots_.clear();
+  departed_ = 0;
+  sending_ = false;
+}
+
 // Device-writable buffers are left alone.
 Task<> TransmitQueue::read(Slot& slot) {
   const Dma dma = host_->dma(index_);
@@ -34,20 +40,52 @@ Task<> TransmitQueue::read(Slot& slot) {
 
 /// Sends and returns what was read, in order; a frame that is still being read holds back the later
 /// ones. What a frame sets off on the wire may come back here: the outer call then goes on.
-void TransmitQueue::finish(const Scope& scope) {
+void TransmitQueue::finish(Scope& scope) {
+  if (timed_) return depart(scope);
   if (std::exchange(sending_, true)) return;
-  while (!slots_.empty() && slots_.front().state != Slot::State::moving) {
-    Slot& slot = slots_.front();
-    Chain* const chain = std::exchange(slot.chain, nullptr);
-    if (slot.state == Slot::State::failed) {
-      // The queue is over until it is reset: this frame stays in front of the later ones.
-      if (chain) host_->fail(*chain, RingError::data_unreadable);
-      break;
+  while (!slots_.empty() && slots_.front().state != Slot::State::moving)
+    if (!finish_front(scope)) break;
+  sending_ = false;
+}
+
+/// False when nothing further can be done before a reset.
+bool TransmitQueue::finish_front(const Scope& scope) {
+  Slot& slot = slots_.front();
+  Chain* const chain = std::exchange(slot.chain, nullptr);
+  if (slot.state == Slot::State::failed) {
+    // The queue is over until it is reset: this frame stays in front of the later ones.
+    if (chain) host_->fail(*chain, RingError::data_unreadable);
+    return false;
+  }
+  slots_.pop(); // its slot is not used again before its chain is returned
+  owner_.transmitted(index_, slot.bytes);
+  if (scope.cancelled()) return false;
+  host_->complete(*chain, 0, {.full = true}); // read as far as it will ever be
+  return true;
+}
+
+/// Puts what was read on its way, in order.
+void TransmitQueue::depart(Scope& scope) {
+  for (; departed_ < slots_.size(); ++departed_) {
+    Slot& slot = slots_[departed_];
+    if (slot.state == Slot::State::moving) break;
+    const bool failed = slot.state == Slot::State::failed;
+    slot.leaves_at = failed ? scope.executor().now() : owner_.leaves_at(slot.bytes);
+  }
+  if (departed_ > 0 && !std::exchange(sending_, true))
+    scope.start([&] { return finish_in_time(scope); });
+}
+
+Task<> TransmitQueue::finish_in_time(Scope& scope) {
+  while (departed_ > 0) {
+    const SimTime now = scope.executor().now();
+    const SimTime leaves_at = slots_.front().leaves_at;
+    if (leaves_at > now) {
+      const bool elapsed = co_await delay(scope, leaves_at - now);
+      if (!elapsed) co_return;
     }
-    slots_.pop(); // its slot is not used again before its chain is returned
-    owner_.transmitted(index_, slot.bytes);
-    if (scope.cancelled()) break;
-    host_->complete(*chain, 0, {.full = true}); // read as far as it will ever be
+    --departed_;
+    if (!finish_front(scope)) co_return;
   }
   sending_ = false;
 }

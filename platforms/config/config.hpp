@@ -109,7 +109,31 @@ struct ConsoleFeaturesConfig {
   bool emerg_write = true;
 };
 
-struct EntropyConfig {};
+// How long the functions take, beside rings and memory. All zero: no time.
+struct BlockTimingConfig {
+  SimTime request_cost{0};
+  SimTime read_latency{0};
+  SimTime write_latency{0};
+  ByteRate bandwidth;         // 0: any
+  std::uint32_t channels = 0; // 0: any number
+};
+
+struct NetTimingConfig {
+  BitRate wire_rate; // 0: any
+  SimTime packet_cost{0};
+};
+
+struct EntropyTimingConfig {
+  SimTime request_cost{0};
+};
+
+struct ConsoleTimingConfig {
+  SimTime request_cost{0};
+};
+
+struct EntropyConfig {
+  EntropyTimingConfig timing;
+};
 
 struct BlockConfig {
   std::optional<std::string> media; // name of a [[media]]; none: a RAM disk of `capacity`
@@ -118,6 +142,7 @@ struct BlockConfig {
   std::string serial; // at most 20 bytes; empty: the device's name
   std::uint16_t queues = 1;
   BlockFeaturesConfig features;
+  BlockTimingConfig timing;
 };
 
 struct NetConfig {
@@ -128,6 +153,7 @@ struct NetConfig {
   std::optional<std::filesystem::path> replay; // pcap file whose frames arrive; resolved, exists
   std::uint16_t queues = 1;                    // pairs of them
   NetFeaturesConfig features;
+  NetTimingConfig timing;
 };
 
 struct ConsoleConfig {
@@ -136,6 +162,7 @@ struct ConsoleConfig {
   std::uint16_t rows = 25;
   std::string input; // bytes that arrive on the port as soon as the driver offers buffers
   ConsoleFeaturesConfig features;
+  ConsoleTimingConfig timing;
 };
 
 struct DeviceConfig {

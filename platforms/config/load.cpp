@@ -143,7 +143,7 @@ void read_device(Reader& reader, const toml::table& table, std::string path, Dev
   if (const auto raw = reader.peek(table, path, "type"))
     if (const auto parsed = parse<DeviceType>(*raw)) type = *parsed;
   Reader::Object object{
-      std::move(path), table.source(), {}, {"features", "ring"}, foreign_keys(type)};
+      std::move(path), table.source(), {}, {"features", "ring", "timing"}, foreign_keys(type)};
   bind_parameters(device, "", object.parameters);
   bind_parameters(device.features, "features.", object.parameters);
   bind_parameters(device.ring, "ring.", object.parameters);

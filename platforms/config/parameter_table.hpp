@@ -174,6 +174,10 @@ const Table<FeaturesConfig>& table(const FeaturesConfig&);
 const Table<BlockFeaturesConfig>& table(const BlockFeaturesConfig&);
 const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&);
 const Table<ConsoleFeaturesConfig>& table(const ConsoleFeaturesConfig&);
+const Table<EntropyTimingConfig>& table(const EntropyTimingConfig&);
+const Table<BlockTimingConfig>& table(const BlockTimingConfig&);
+const Table<NetTimingConfig>& table(const NetTimingConfig&);
+const Table<ConsoleTimingConfig>& table(const ConsoleTimingConfig&);
 const Table<RingConfig>& table(const RingConfig&);
 const Table<EntropyConfig>& table(const EntropyConfig&);
 const Table<BlockConfig>& table(const BlockConfig&);
@@ -200,6 +204,7 @@ void bind_function(Function& function, std::vector<BoundParameter>& bound) {
   bind_parameters(function, "", bound);
   if constexpr (requires { function.features; })
     bind_parameters(function.features, "features.", bound);
+  bind_parameters(function.timing, "timing.", bound);
 }
 
 } // namespace virtio::platform

@@ -195,7 +195,8 @@ const Table<DeviceConfig>& table(const DeviceConfig&) {
            parameter("transport", &D::transport, {.required = true},
                      {none, "How the driver reaches it."}),
            parameter("fidelity", &D::fidelity, {},
-                     {assumed, "untimed: nothing inside the device takes simulated time."}),
+                     {assumed, "untimed: rings and memory take no simulated time; what a device's "
+                               "function takes is in its timing table, by default none."}),
            parameter(
                "slot", &D::slot, {.max = 31, .unit = "number", .fallback = "the next free one"},
                {none, "MMIO: number of the register window, 0 to 7. PCI: device number on bus "
@@ -304,6 +305,72 @@ const Table<ConsoleFeaturesConfig>& table(const ConsoleFeaturesConfig&) {
                {assumed, "Offer VIRTIO_CONSOLE_F_SIZE: the driver is told `cols` and `rows`."}),
            parameter("emerg_write", &F::emerg_write, {},
                      {assumed, "Offer VIRTIO_CONSOLE_F_EMERG_WRITE: output without a queue."}),
+       }});
+  return rows;
+}
+
+const Table<EntropyTimingConfig>& table(const EntropyTimingConfig&) {
+  using T = EntropyTimingConfig;
+  static const Table<T> rows = named<T>(
+      {"entropy.timing",
+       "device.NAME.timing",
+       {
+           parameter(
+               "request_cost", &T::request_cost, {.min = 0, .max = second},
+               {assumed, "The device's own work on a request; requests come one after the other."}),
+       }});
+  return rows;
+}
+
+const Table<BlockTimingConfig>& table(const BlockTimingConfig&) {
+  using T = BlockTimingConfig;
+  static const Table<T> rows = named<T>(
+      {"block.timing",
+       "device.NAME.timing",
+       {
+           parameter("request_cost", &T::request_cost, {.min = 0, .max = second},
+                     {assumed, "The device's own work on a request, each by itself."}),
+           parameter("read_latency", &T::read_latency, {.min = 0, .max = second},
+                     {assumed, "From a read's command to the medium's first byte."}),
+           parameter(
+               "write_latency", &T::write_latency, {.min = 0, .max = second},
+               {assumed, "From a write's last byte until it is done; a flush takes as long."}),
+           parameter(
+               "bandwidth", &T::bandwidth, {.min = 0, .max = 1'000'000'000'000},
+               {assumed,
+                "Bytes between medium and device, all channels together; 0: they take no time."}),
+           parameter("channels", &T::channels, {.min = 0, .max = 65536, .unit = "requests"},
+                     {assumed, "Requests that the medium works on at a time; 0: any number."}),
+       }});
+  return rows;
+}
+
+const Table<NetTimingConfig>& table(const NetTimingConfig&) {
+  using T = NetTimingConfig;
+  static const Table<T> rows = named<T>(
+      {"net.timing",
+       "device.NAME.timing",
+       {
+           parameter("wire_rate", &T::wire_rate, {.min = 0, .max = 10'000'000'000'000},
+                     {assumed, "Rate of the wire in each direction, preamble, check sequence and "
+                               "gap of each frame included; 0: frames take no time."}),
+           parameter("packet_cost", &T::packet_cost, {.min = 0, .max = second},
+                     {assumed, "The device's own work on a packet; those of a direction come one "
+                               "after the other."}),
+       }});
+  return rows;
+}
+
+const Table<ConsoleTimingConfig>& table(const ConsoleTimingConfig&) {
+  using T = ConsoleTimingConfig;
+  static const Table<T> rows = named<T>(
+      {"console.timing",
+       "device.NAME.timing",
+       {
+           parameter(
+               "request_cost", &T::request_cost, {.min = 0, .max = second},
+               {assumed,
+                "The device's own work on a buffer; those of a queue come one after the other."}),
        }});
   return rows;
 }
@@ -480,9 +547,10 @@ const Table<NetWorkloadConfig>& table(const NetWorkloadConfig&) {
 
 std::vector<ParameterInfo> parameters() {
   return list<PlatformConfig, RiscvVirtConfig, CpuConfig, HostConfig, MediaConfig, DeviceConfig,
-              FeaturesConfig, RingConfig, EntropyConfig, BlockConfig, BlockFeaturesConfig,
-              NetConfig, NetFeaturesConfig, ConsoleConfig, ConsoleFeaturesConfig, StepConfig,
-              WorkloadConfig, BlockWorkloadConfig, NetWorkloadConfig>();
+              FeaturesConfig, RingConfig, EntropyConfig, EntropyTimingConfig, BlockConfig,
+              BlockFeaturesConfig, BlockTimingConfig, NetConfig, NetFeaturesConfig, NetTimingConfig,
+              ConsoleConfig, ConsoleFeaturesConfig, ConsoleTimingConfig, StepConfig, WorkloadConfig,
+              BlockWorkloadConfig, NetWorkloadConfig>();
 }
 
 } // namespace virtio::platform

@@ -44,7 +44,13 @@ template <> struct Units<Frequency> {
 template <> struct Units<BitRate> {
   static constexpr std::array<Unit, 4> all{
       {{"bit/s", 1}, {"kbit/s", 1'000}, {"Mbit/s", 1'000'000}, {"Gbit/s", 1'000'000'000}}};
-  static constexpr std::string_view example = "25 Gbit/s";
+  static constexpr std::string_view example = "10 Gbit/s";
+};
+
+template <> struct Units<ByteRate> {
+  static constexpr std::array<Unit, 4> all{
+      {{"B/s", 1}, {"kB/s", 1'000}, {"MB/s", 1'000'000}, {"GB/s", 1'000'000'000}}};
+  static constexpr std::string_view example = "3 GB/s";
 };
 
 template <class T> using Word = std::pair<std::string_view, T>;
@@ -144,6 +150,9 @@ constexpr std::uint64_t base_units(Frequency value) {
 }
 constexpr std::uint64_t base_units(BitRate value) {
   return value.bits_per_second;
+}
+constexpr std::uint64_t base_units(ByteRate value) {
+  return value.bytes_per_second;
 }
 
 } // namespace virtio::platform

@@ -40,7 +40,13 @@ std::string text(Frequency value) {
 }
 
 std::string text(BitRate value) {
-  return with_unit(value.bits_per_second, Units<BitRate>::all);
+  return value.bits_per_second == 0 ? "0 bit/s"
+                                    : with_unit(value.bits_per_second, Units<BitRate>::all);
+}
+
+std::string text(ByteRate value) {
+  return value.bytes_per_second == 0 ? "0 B/s"
+                                     : with_unit(value.bytes_per_second, Units<ByteRate>::all);
 }
 
 std::string text(const MacAddress& value) {

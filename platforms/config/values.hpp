@@ -34,6 +34,12 @@ struct BitRate {
   auto operator<=>(const BitRate&) const = default;
 };
 
+// Written with one of B/s, kB/s, MB/s, GB/s.
+struct ByteRate {
+  std::uint64_t bytes_per_second = 0;
+  auto operator<=>(const ByteRate&) const = default;
+};
+
 // Written as six pairs of hexadecimal digits, "52:54:00:12:34:56".
 using MacAddress = std::array<std::uint8_t, 6>;
 
@@ -59,6 +65,7 @@ std::string text(SimTime value);
 std::string text(ByteSize value);
 std::string text(Frequency value);
 std::string text(BitRate value);
+std::string text(ByteRate value);
 std::string text(const MacAddress& value);
 std::string_view text(PlatformKind value);
 std::string_view text(DeviceType value);

@@ -30,6 +30,10 @@ Value value_or_fail(const DeviceConfig& device, tl::expected<Value, std::string>
   return std::move(*result);
 }
 
+virtio::SimTime model_time(SimTime time) {
+  return virtio::picoseconds(time.count());
+}
+
 FeatureSet block_features(const BlockFeaturesConfig& config) {
   FeatureSet features;
   features.set(blk::VIRTIO_BLK_F_SEG_MAX, config.seg_max)
@@ -63,6 +67,8 @@ std::unique_ptr<DeviceFunction> make_entropy(const DeviceConfig& device, const C
   entropy::EntropyParams params;
   params.seed = config.platform.seed;
   params.queue_size = device.queue_size;
+  const auto& timing = std::get<EntropyConfig>(device.function).timing;
+  params.timing.request_cost = model_time(timing.request_cost);
   return std::make_unique<entropy::Entropy>(params, device.name);
 }
 
@@ -86,6 +92,11 @@ std::unique_ptr<DeviceFunction> make_block(const DeviceConfig& device, const Con
   params.queue_size = device.queue_size;
   params.num_queues = block.queues;
   params.features = block_features(block.features);
+  params.timing = {.request_cost = model_time(block.timing.request_cost),
+                   .read_latency = model_time(block.timing.read_latency),
+                   .write_latency = model_time(block.timing.write_latency),
+                   .bandwidth = block.timing.bandwidth.bytes_per_second,
+                   .channels = block.timing.channels};
   return std::make_unique<blk::Block>(params, make_store(device, block, config, workspace));
 }
 
@@ -105,6 +116,7 @@ std::unique_ptr<DeviceFunction> make_console(const DeviceConfig& device,
   params.rows = config.rows;
   params.queue_size = device.queue_size;
   params.features = console_features(config.features);
+  params.timing.request_cost = model_time(config.timing.request_cost);
   auto sink = config.output == ConsoleOutput::terminal
                   ? terminal_sink()
                   : value_or_fail(device, console::file_sink(workspace.file(device.name + ".log")));
@@ -144,6 +156,8 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
   params.queue_size = device.queue_size;
   params.queue_pairs = net.queues;
   params.features = net_features(net.features);
+  params.timing = {.wire_rate = net.timing.wire_rate.bits_per_second,
+                   .packet_cost = model_time(net.timing.packet_cost)};
   auto wire = far_end ? std::move(far_end) : make_far_end(device, net);
   if (net.capture)
     wire = std::make_unique<net::CaptureWire>(

@@ -188,6 +188,23 @@ TEST_F(ConfigErrors, SeveralQueuesWithoutTheFeatureThatTheyNeed) {
             "platform.toml:8:10: device.d.queues: 1025 is not allowed: 1 .. 1024\n");
 }
 
+TEST_F(ConfigErrors, ATimeOrARateWithAnotherUnit) {
+  EXPECT_EQ(errors(entropy("d", "[device.timing]\nrequest_cost = \"3 GB/s\"\n")),
+            "platform.toml:9:16: device.d.timing.request_cost: \"GB/s\" is not a unit of this "
+            "value, which takes ps, ns, us, ms, s\n");
+  EXPECT_EQ(errors(entropy("d", "[device.timing]\nwire_rate = \"1 Gbit/s\"\n")),
+            "platform.toml:9:1: device.d.timing.wire_rate: is a parameter of net devices; the type "
+            "of this one is entropy\n");
+  const std::string net = "[[device]]\nname = \"d\"\ntype = \"net\"\ntransport = \"pci\"\n";
+  EXPECT_EQ(errors(net + "timing.wire_rate = 10\n"),
+            "platform.toml:8:20: device.d.timing.wire_rate: needs a unit (bit/s, kbit/s, Mbit/s, "
+            "Gbit/s): write it like \"10 Gbit/s\"\n");
+  EXPECT_EQ(
+      errors(net + "timing.wire_rate = \"10 GBit/s\"\n"),
+      "platform.toml:8:20: device.d.timing.wire_rate: \"GBit/s\" is not a unit of this value, "
+      "which takes bit/s, kbit/s, Mbit/s, Gbit/s; did you mean \"Gbit/s\"?\n");
+}
+
 TEST_F(ConfigErrors, ARingParameterThatDoesNotExistYet) {
   EXPECT_EQ(errors(entropy("d", "[device.ring]\ndescriptor_prefetch = 16\n")),
             "platform.toml:9:1: device.d.ring.descriptor_prefetch: unknown: this table has no "

@@ -222,6 +222,50 @@ features.emerg_write = false
   EXPECT_FALSE(std::get<ConsoleConfig>(console.function).features.emerg_write);
 }
 
+TEST_F(Load, TimingOfEachTypeReachesItsMembers) {
+  const Config config = loaded(R"(
+[[device]]
+name = "d"
+type = "block"
+transport = "pci"
+capacity = "1 MiB"
+[device.timing]
+request_cost = "500 ns"
+read_latency = "80 us"
+write_latency = "20 us"
+bandwidth = "3.5 GB/s"
+channels = 8
+[[device]]
+name = "n"
+type = "net"
+transport = "pci"
+timing = { wire_rate = "25 Gbit/s", packet_cost = "20 ns" }
+[[device]]
+name = "r"
+type = "entropy"
+transport = "mmio"
+timing.request_cost = "1 us"
+[[device]]
+name = "c"
+type = "console"
+transport = "mmio"
+)",
+                               {{"device.c.timing.request_cost", "2 us"}});
+  const auto& block = std::get<BlockConfig>(config.devices.at(0).function).timing;
+  EXPECT_EQ(block.request_cost, SimTime{500ns});
+  EXPECT_EQ(block.read_latency, SimTime{80us});
+  EXPECT_EQ(block.write_latency, SimTime{20us});
+  EXPECT_EQ(block.bandwidth.bytes_per_second, 3'500'000'000u);
+  EXPECT_EQ(block.channels, 8u);
+  const auto& net = std::get<NetConfig>(config.devices.at(1).function).timing;
+  EXPECT_EQ(net.wire_rate.bits_per_second, 25'000'000'000u);
+  EXPECT_EQ(net.packet_cost, SimTime{20ns});
+  EXPECT_EQ(std::get<EntropyConfig>(config.devices.at(2).function).timing.request_cost,
+            SimTime{1us});
+  EXPECT_EQ(std::get<ConsoleConfig>(config.devices.at(3).function).timing.request_cost,
+            SimTime{2us});
+}
+
 } // namespace
 
 } // namespace virtio::platform

@@ -260,5 +260,48 @@ TEST(FileSink, WritesWhatItIsGivenAndNamesTheFileInErrors) {
             "/nonexistent/console.log: cannot be created: No such file or directory");
 }
 
+TEST_F(ConsoleTest, ATimedDeviceServesOneBufferOfAQueueAfterTheOther) {
+  build({.timing = {.request_cost = microseconds(2)}});
+  auto& first = transmit(bytes_of("one"), 3);
+  auto& second = transmit(bytes_of("two"), 3);
+  auto& in = post({4});
+  auto& more = post({4});
+  type("abcdef");
+  EXPECT_EQ(output_, "");
+  bench_->run();
+  EXPECT_EQ(output_, "onetwo");
+  EXPECT_EQ(first.completed_at, microseconds(2));
+  EXPECT_EQ(second.completed_at, microseconds(4));
+  EXPECT_EQ(in.completed_at, microseconds(2));
+  EXPECT_EQ(more.completed_at, microseconds(4));
+  EXPECT_EQ(received(in) + received(more), "abcdef");
+}
+
+TEST_F(ConsoleTest, AResetWhileTimePassesLosesNoInput) {
+  build({.timing = {.request_cost = microseconds(2)}});
+  post({8});
+  type("abc");
+  bench_->at(microseconds(1), [&] { bench_->abort(Console::receiveq); });
+  bench_->run();
+  EXPECT_TRUE(bench_->settled(Console::receiveq));
+  auto& r = post({8});
+  bench_->run();
+  EXPECT_EQ(received(r), "abc");
+  EXPECT_EQ(r.completed_at, microseconds(3));
+}
+
+TEST_F(ConsoleTest, WhatIsNotToBeOfferedIsNot) {
+  build({.features = {}});
+  EXPECT_EQ(console().features(), FeatureSet{});
+  EXPECT_EQ(config().cols, 0);
+  console().resize(100, 40);
+  EXPECT_EQ(bench_->config_changes, 0);
+  EXPECT_EQ(config().cols, 0);
+  const std::byte x{'x'};
+  console().write_config(offsetof(virtio_console_config, emerg_wr), std::span(&x, 1));
+  EXPECT_EQ(output_, "");
+  EXPECT_THROW(build({.features = {VIRTIO_CONSOLE_F_MULTIPORT}}), std::invalid_argument);
+}
+
 } // namespace
 } // namespace virtio::console

@@ -121,5 +121,29 @@ TEST(Entropy, ALimitOfZeroIsRefused) {
   EXPECT_THROW(Entropy({.max_bytes_per_request = 0}, "rng0"), std::invalid_argument);
 }
 
+TEST(Entropy, ATimedDeviceServesOneRequestAfterTheOther) {
+  const auto b = bench({.timing = {.request_cost = microseconds(3)}});
+  auto& first = b->submit(Entropy::requestq, {}, {16});
+  auto& second = b->submit(Entropy::requestq, {}, {16});
+  EXPECT_FALSE(first.completed);
+  b->run();
+  EXPECT_EQ(first.completed_at, microseconds(3));
+  EXPECT_EQ(second.completed_at, microseconds(6));
+  EXPECT_EQ(b->answer(first), stream(1, "rng0", 16));
+}
+
+TEST(Entropy, AResetWhileTimePassesTakesNoByteOfTheStream) {
+  const auto b = bench({.timing = {.request_cost = microseconds(3)}});
+  auto& aborted = b->submit(Entropy::requestq, {}, {16});
+  b->at(microseconds(1), [&] { b->abort(Entropy::requestq); });
+  b->run();
+  EXPECT_TRUE(b->settled(Entropy::requestq));
+  EXPECT_FALSE(aborted.completed);
+  auto& next = b->submit(Entropy::requestq, {}, {16});
+  b->run();
+  EXPECT_EQ(b->answer(next), stream(1, "rng0", 16));
+  EXPECT_EQ(next.completed_at, microseconds(4));
+}
+
 } // namespace
 } // namespace virtio::entropy

@@ -102,6 +102,7 @@ public:
     bool failed = false;
     std::uint32_t written = 0;
     CompletionHints hints;
+    SimTime completed_at;
     RingError error = RingError::none;
   };
 
@@ -204,6 +205,13 @@ public:
     return true;
   }
 
+  /// Has `what` done at that time of a run.
+  void at(SimTime when, std::function<void()> what) {
+    TimedCall& timed = timed_calls_.emplace_back();
+    timed.what = std::move(what);
+    timed.call = [](Wake& wake) { static_cast<TimedCall&>(wake).what(); };
+    executor_.post_at(timed, when);
+  }
   /// Runs whatever is ready, and time on to whatever is due.
   void run() { executor_.run_until_idle(); }
   /// Answers memory until nothing waits for it any longer.
@@ -252,6 +260,7 @@ public:
     r.completed = true;
     r.written = written;
     r.hints = hints;
+    r.completed_at = executor_.now();
     used.push_back(&r);
     if (const auto call = on_complete) call();
     Queue& q = *queues_.at(raw(chain.queue));
@@ -277,6 +286,9 @@ public:
   const std::string& name() const override { return name_; }
 
 private:
+  struct TimedCall : Wake {
+    std::function<void()> what;
+  };
   struct Queue {
     Queue(Executor& executor, std::string name) : scope(executor, std::move(name)) {}
     Scope scope;
@@ -325,6 +337,7 @@ private:
   std::uint16_t next_id_ = 0;
   std::size_t next_ = 0;
   std::deque<Request> requests_;
+  std::deque<TimedCall> timed_calls_;
   std::vector<std::unique_ptr<Queue>> queues_;
   std::unique_ptr<DeviceFunction> function_;
 };
