@@ -26,12 +26,15 @@ public:
     }
     const Wide parts = Wide{units} * 1'000'000'000'000u + remainder_;
     remainder_ = static_cast<std::uint64_t>(parts % per_second_);
-    free_at_.ps += static_cast<std::uint64_t>(parts / per_second_);
+    const Wide end = parts / per_second_ + free_at_.ps;
+    free_at_.ps = static_cast<std::uint64_t>(std::min<Wide>(end, latest));
     return free_at_;
   }
 
 private:
   __extension__ using Wide = unsigned __int128;
+  /// A transfer that would end later, after 106 days, ends then.
+  static constexpr std::uint64_t latest = 1ull << 63;
 
   std::uint64_t per_second_;
   SimTime free_at_;

@@ -520,6 +520,38 @@ TEST_F(NetPairs, WithEveryQueueInResetAFrameIsDroppedAndCounted) {
   EXPECT_FALSE(post_to(0).completed);
 }
 
+TEST_F(NetPairs, TransmissionAboveTheEnabledPairsIsSentAndNotLearned) {
+  EXPECT_EQ(ack(mq(2)), VIRTIO_NET_OK);
+  transmit_on(1, ipv4_frame({}));
+  transmit_on(3, ipv4_frame({}));
+  EXPECT_EQ(wire_->sent.size(), 2u);
+  EXPECT_EQ(arrives_on(ipv4_frame(reply({}))), 1);
+}
+
+TEST_F(NetPairs, AResetOfTheDeviceAtEveryStageOfACommandThatWaits) {
+  for (unsigned answered = 0; answered < 4; ++answered) {
+    build({.queue_pairs = 4}, false);
+    EXPECT_EQ(ack(mq(4)), VIRTIO_NET_OK);
+    transmit_on(3, ipv4_frame({}));
+    bench_->used.clear();
+    bench_->port().hold = true;
+    post_to(3);
+    wire_->deliver(ipv4_frame(reply({})));
+    bench_->submit(net().controlq(), mq(2), {1});
+    for (unsigned i = 0; i < answered && bench_->port().waiting() > 0; ++i) {
+      bench_->port().answer_one(bench_->port().waiting() - 1); // the command before the frame
+      bench_->run();
+    }
+    const std::size_t used = bench_->used.size();
+    bench_->reset();
+    EXPECT_EQ(bench_->used.size(), used) << "nothing is answered any more";
+    bench_->start(net().features());
+    EXPECT_EQ(net().enabled_pairs(), 1);
+    EXPECT_EQ(ack(mq(4)), VIRTIO_NET_OK);
+    EXPECT_EQ(net().enabled_pairs(), 4);
+  }
+}
+
 TEST_F(NetPairs, QueuesWorkSideBySide) {
   build({.queue_pairs = 4}, false);
   EXPECT_EQ(ack(mq(4)), VIRTIO_NET_OK);

@@ -37,6 +37,12 @@ TEST(SerialLine, LargeTransfersDoNotOverflow) {
   EXPECT_EQ(line.transfer({}, 1ull << 40).ps, 1ull << 40);
 }
 
+TEST(SerialLine, TimeDoesNotWrap) {
+  SerialLine line(1);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(line.transfer(nanoseconds(1), ~0ull).ps, 1ull << 63);
+}
+
 TEST(SerialLine, WithoutARateItIsNeverBusy) {
   SerialLine line;
   EXPECT_EQ(line.transfer(nanoseconds(5), 1ull << 40), nanoseconds(5));
