@@ -31,6 +31,19 @@ inline std::span<std::byte> bytes_of(const tlm::tlm_generic_payload& transaction
   return {reinterpret_cast<std::byte*>(transaction.get_data_ptr()), transaction.get_data_length()};
 }
 
+/// Lets the delay that an initiator annotated pass, so that the registers never see the future.
+inline void wait_out(sc_core::sc_time& delay) {
+  if (delay == sc_core::SC_ZERO_TIME) return;
+  if (sc_core::sc_get_current_process_handle().proc_kind() != sc_core::SC_THREAD_PROC_) {
+    SC_REPORT_ERROR("/virtio-tlm/registers",
+                    "a timed device lets the delay of a register access pass, but the access comes "
+                    "from a process that cannot wait; make it from an SC_THREAD, or without delay");
+    return;
+  }
+  sc_core::wait(delay);
+  delay = sc_core::SC_ZERO_TIME;
+}
+
 /// Calls `access(offset, piece)` for consecutive pieces of `bytes`, each 1, 2 or 4 bytes long and
 /// aligned to its length, in ascending order.
 template <class Byte, class Access>

@@ -39,10 +39,11 @@ struct MmioProgram : sc_core::sc_module {
     p.set_data_ptr(static_cast<unsigned char*>(data));
     p.set_data_length(length);
     p.set_streaming_width(length);
-    sc_core::sc_time delay;
     socket->b_transport(p, delay);
     return p.get_response_status();
   }
+  /// How far it is ahead of simulated time.
+  sc_core::sc_time delay;
   std::uint32_t get(std::uint64_t at) {
     le32 v;
     EXPECT_EQ(access(false, at, &v, 4), tlm::TLM_OK_RESPONSE);

@@ -305,5 +305,61 @@ TEST(VirtioMmio, TheSimulationMayEndWithDmaInFlight) {
   EXPECT_EQ(b.port.outstanding(), 1u);
 }
 
+// A decoupled CPU runs ahead. Timed, the device sees each of its accesses at the CPU's time.
+TEST(VirtioMmio, TimedEveryAccessWaitsOutItsDelay) {
+  Bench b(true, {.timed = true});
+  b.run([&] {
+    b.bring_up();
+    struct {
+      std::uint32_t at;
+      bool write;
+    } accesses[] = {{0x00, false}, {0x70, false}, {0x30, true}, {0x50, true}, {0x100, false}};
+    for (const auto& [at, write] : accesses) {
+      const auto start = sc_core::sc_time_stamp();
+      b.cpu.delay = 50 * ns;
+      le32 value = 0;
+      EXPECT_EQ(b.cpu.access(write, at, &value, 4), tlm::TLM_OK_RESPONSE);
+      EXPECT_EQ(sc_core::sc_time_stamp() - start, 50 * ns) << at;
+      EXPECT_EQ(b.cpu.delay, sc_core::SC_ZERO_TIME);
+    }
+    const auto before = sc_core::sc_time_stamp();
+    b.cpu.delay = 30 * ns;
+    b.offer(3);
+    EXPECT_EQ(b.sink.events.back().time, to_sim_time(before + 30 * ns));
+  });
+}
+
+TEST(VirtioMmio, UntimedTheDelayStaysWithTheInitiator) {
+  Bench b;
+  b.run([&] {
+    b.cpu.delay = 50 * ns;
+    b.bring_up();
+    b.offer(3);
+    EXPECT_EQ(sc_core::sc_time_stamp(), sc_core::SC_ZERO_TIME);
+    EXPECT_EQ(b.cpu.delay, 50 * ns);
+    EXPECT_EQ(b.function->chains.size(), 1u);
+  });
+}
+
+TEST(VirtioMmio, TimedAnAccessWithADelayThatCannotWaitIsReported) {
+  static std::string seen;
+  sc_core::sc_report_handler::set_actions(sc_core::SC_ERROR, sc_core::SC_DISPLAY);
+  sc_core::sc_report_handler::set_handler(
+      [](const sc_core::sc_report& r, const sc_core::sc_actions&) { seen = r.get_msg(); });
+  Bench b(true, {.timed = true});
+  sc_core::sc_spawn_options method;
+  method.spawn_method();
+  sc_core::sc_spawn(
+      [&] {
+        b.cpu.delay = 50 * ns;
+        b.cpu.get(0);
+        b.cpu.delay = sc_core::SC_ZERO_TIME;
+        b.cpu.get(0);
+      },
+      "method", &method);
+  b.run([] {});
+  EXPECT_NE(seen.find("make it from an SC_THREAD"), std::string::npos) << seen;
+}
+
 } // namespace
 } // namespace virtio::tlm2

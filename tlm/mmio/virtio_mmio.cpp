@@ -1,4 +1,5 @@
 #include <virtio/tlm/mmio/virtio_mmio.hpp>
+#include <virtio/tlm/register_access.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -228,7 +229,7 @@ void VirtioMmio::wait_until_settled() {
     wait(settled_);
 }
 
-void VirtioMmio::b_transport(tlm::tlm_generic_payload& transaction, sc_core::sc_time&) {
+void VirtioMmio::b_transport(tlm::tlm_generic_payload& transaction, sc_core::sc_time& delay) {
   const std::uint64_t offset = transaction.get_address();
   const unsigned length = transaction.get_data_length();
   transaction.set_dmi_allowed(false);
@@ -244,6 +245,7 @@ void VirtioMmio::b_transport(tlm::tlm_generic_payload& transaction, sc_core::sc_
     transaction.set_response_status(tlm::TLM_BURST_ERROR_RESPONSE);
     return;
   }
+  if (params_.timed) wait_out(delay);
   const std::span data(reinterpret_cast<std::byte*>(transaction.get_data_ptr()), length);
   const auto at = static_cast<std::uint32_t>(offset);
   const bool write = transaction.is_write();

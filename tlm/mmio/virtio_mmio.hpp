@@ -23,7 +23,9 @@ struct MmioSharedMemory {
 
 struct VirtioMmioParams {
   std::uint32_t vendor_id = 0x4d4c'5456; ///< "VTLM"; drivers do not look at it
-  std::vector<MmioSharedMemory> shared_memory;
+  std::vector<MmioSharedMemory> shared_memory = {};
+  /// Lets an initiator's annotated delay pass before its access takes effect.
+  bool timed = false;
 };
 
 class VirtioMmio : public sc_core::sc_module, public Transport {

@@ -207,12 +207,6 @@ const VirtioPci::Region* VirtioPci::find_region(unsigned bar, std::uint64_t offs
 
 // --- TLM-2.0 -------------------------------------------------------------------------------------
 
-void VirtioPci::wait_out(sc_core::sc_time& delay) const {
-  if (!params_.timed || delay == sc_core::SC_ZERO_TIME) return;
-  sc_core::wait(delay);
-  delay = sc_core::SC_ZERO_TIME;
-}
-
 void VirtioPci::config_transport(tlm::tlm_generic_payload& transaction, sc_core::sc_time& delay) {
   transaction.set_dmi_allowed(false);
   if (const auto refused = refusal(transaction)) {
@@ -225,7 +219,7 @@ void VirtioPci::config_transport(tlm::tlm_generic_payload& transaction, sc_core:
     transaction.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
     return;
   }
-  wait_out(delay);
+  if (params_.timed) wait_out(delay);
   const auto offset = static_cast<std::uint32_t>(transaction.get_address());
   if (transaction.is_write()) {
     write_config_space(offset, bytes);
@@ -254,7 +248,7 @@ void VirtioPci::memory_transport(tlm::tlm_generic_payload& transaction, sc_core:
     transaction.set_response_status(*refused);
     return;
   }
-  wait_out(delay);
+  if (params_.timed) wait_out(delay);
   const auto bytes = bytes_of(transaction);
   const auto hit = space_.decode(transaction.get_address(), bytes.size());
   if (!hit) {

@@ -87,7 +87,6 @@ private:
   unsigned config_debug(tlm::tlm_generic_payload& transaction);
   void memory_transport(tlm::tlm_generic_payload& transaction, sc_core::sc_time& delay);
   unsigned memory_debug(tlm::tlm_generic_payload& transaction);
-  void wait_out(sc_core::sc_time& delay) const;
 
   void read_config_space(std::uint32_t offset, std::span<std::byte> bytes, Access access);
   void write_config_space(std::uint32_t offset, std::span<const std::byte> bytes);
