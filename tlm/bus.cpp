@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstring>
 #include <functional>
+#include <numeric>
 #include <utility>
 
 namespace virtio::tlm2 {
@@ -61,7 +62,8 @@ struct OnChipBus::Request {
   Request* next = nullptr;       // in one of the lists
   Request* next_of_id = nullptr; // in under_way
   Payload* payload = nullptr;
-  int initiator = 0;
+  Initiator* from = nullptr;
+  Id* id = nullptr;
   std::uint16_t queue = 0;
   std::size_t kind = 0;
   bool write = false;
@@ -100,6 +102,9 @@ OnChipBus::OnChipBus(sc_core::sc_module_name name, Executor& executor,
       executor_(executor) {
   if (const std::string wrong = check(params); !wrong.empty())
     SC_REPORT_FATAL("/virtio-tlm/bus", (std::string(this->name()) + ": " + wrong).c_str());
+  const std::uint64_t common = std::gcd(picoseconds_per_second, params.clock);
+  cycles_ = params.clock / common;
+  picoseconds_ = picoseconds_per_second / common;
   channels_[0].limit = params.outstanding_reads;
   channels_[1].limit = params.outstanding_writes;
   for (Channels& channels : channels_)
@@ -119,14 +124,20 @@ OnChipBus::~OnChipBus() {
     if (request.payload && !request.blocking) request.payload->release();
 }
 
-// Edge k is at floor(k * 10^12 / clock) ps, so that no remainder is ever lost.
+// Edge k is at floor(k * 10^12 / clock) ps, so that no remainder is ever lost. The fraction is
+// reduced, so that a division of 64 bits is enough for all but odd clocks and long times.
 std::uint64_t OnChipBus::cycle(SimTime time) const {
-  const Wide scaled = Wide{time.ps} * params_.clock + (picoseconds_per_second - 1);
-  return static_cast<std::uint64_t>(scaled / picoseconds_per_second);
+  std::uint64_t scaled;
+  if (!__builtin_mul_overflow(time.ps, cycles_, &scaled) &&
+      !__builtin_add_overflow(scaled, picoseconds_ - 1, &scaled))
+    return scaled / picoseconds_;
+  return static_cast<std::uint64_t>((Wide{time.ps} * cycles_ + (picoseconds_ - 1)) / picoseconds_);
 }
 
 SimTime OnChipBus::time(std::uint64_t cycle) const {
-  return {static_cast<std::uint64_t>(Wide{cycle} * picoseconds_per_second / params_.clock)};
+  std::uint64_t scaled;
+  if (!__builtin_mul_overflow(cycle, picoseconds_, &scaled)) return {scaled / cycles_};
+  return {static_cast<std::uint64_t>(Wide{cycle} * picoseconds_ / cycles_)};
 }
 
 OnChipBus::Initiator& OnChipBus::initiator(int index) {
@@ -136,16 +147,15 @@ OnChipBus::Initiator& OnChipBus::initiator(int index) {
     added.next.index = static_cast<int>(by_initiator_.size()) - 1;
     added.next.call = [](Wake& wake) {
       auto& next = static_cast<Initiator::Next&>(wake);
-      next.bus->send_responses(next.index);
+      next.bus->send_responses(next.bus->initiator(next.index));
     };
   }
   return by_initiator_[static_cast<std::size_t>(index)];
 }
 
-OnChipBus::Id& OnChipBus::id(const Request& request) {
-  auto& ids = initiator(request.initiator).ids;
-  if (ids.size() <= request.queue) ids.resize(request.queue + 1u);
-  return ids[request.queue];
+OnChipBus::Id& OnChipBus::id(Initiator& from, std::uint16_t queue) {
+  if (from.ids.size() <= queue) from.ids.resize(queue + 1u);
+  return from.ids[queue];
 }
 
 // --- from the initiators ------------------------------------------------------------------------
@@ -229,8 +239,9 @@ OnChipBus::Request& OnChipBus::submit(int index, Payload& payload, const sc_core
   free_.pop_back();
   const DmaInfo* info = payload.get_extension<DmaInfo>();
   r.payload = &payload;
-  r.initiator = index;
+  r.from = &initiator(index);
   r.queue = info ? info->queue : 0;
+  r.id = &id(*r.from, r.queue);
   r.kind = info ? static_cast<std::size_t>(info->kind) : BusTraffic::other;
   r.write = payload.is_write();
   r.blocking = blocking;
@@ -246,7 +257,7 @@ OnChipBus::Request& OnChipBus::submit(int index, Payload& payload, const sc_core
   r.slots_needed = static_cast<unsigned>(std::min<std::uint64_t>(r.bursts, channels.limit));
   r.came = r.start = cycle(executor_.now() + to_sim_time(delay));
 
-  Id& of = id(r);
+  Id& of = *r.id;
   r.writes_before = r.write ? ++of.writes : of.writes;
   List& order = of.under_way[r.write];
   r.next_of_id = nullptr;
@@ -286,13 +297,13 @@ void OnChipBus::issue(Request& r, Channels& channels) {
 
 /// A write of its queue that came before is not performed.
 bool OnChipBus::must_follow_writes(const Request& r) {
-  const Request* write = id(r).under_way[1].head;
+  const Request* write = r.id->under_way[1].head;
   return write && write->writes_before <= r.writes_before;
 }
 
 void OnChipBus::arrive(Request& r) {
-  if (!r.write && (id(r).held_reads.head || must_follow_writes(r)))
-    id(r).held_reads.push(r);
+  if (!r.write && (r.id->held_reads.head || must_follow_writes(r)))
+    r.id->held_reads.push(r);
   else
     access(r);
 }
@@ -347,7 +358,7 @@ void OnChipBus::on_response(DmaTransaction& t, DmaStatus status) {
 void OnChipBus::performed(Request& r, const sc_core::sc_time& delay) {
   r.is_performed = true;
   r.ready = cycle(executor_.now() + to_sim_time(delay));
-  Id& of = id(r);
+  Id& of = *r.id;
   List& order = of.under_way[r.write];
   while (order.head && order.head->is_performed) {
     Request& first = *order.head;
@@ -402,19 +413,17 @@ void OnChipBus::respond(Request& r) {
     wake_thread(r);
     return;
   }
-  Initiator& to = initiator(r.initiator);
-  to.responses.push(r);
-  if (!to.responding) send_responses(r.initiator);
+  r.from->responses.push(r);
+  if (!r.from->responding) send_responses(*r.from);
 }
 
-void OnChipBus::send_responses(int index) {
-  Initiator& to = initiator(index);
+void OnChipBus::send_responses(Initiator& to) {
   while (!to.responding && to.responses.head) {
     Request& r = to.responses.pop();
     sc_core::sc_time delay = until(r.delivered);
     Phase phase = ::tlm::BEGIN_RESP;
     to.responding = &r;
-    const auto sync = initiators[index]->nb_transport_bw(*r.payload, phase, delay);
+    const auto sync = initiators[to.next.index]->nb_transport_bw(*r.payload, phase, delay);
     if (to.responding == &r && (sync == ::tlm::TLM_COMPLETED ||
                                 (sync == ::tlm::TLM_UPDATED && phase == ::tlm::END_RESP))) {
       to.responding = nullptr;

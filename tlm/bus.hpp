@@ -132,10 +132,10 @@ private:
   void respond(Request& request);
   void wake_thread(Request& request);
   sc_core::sc_time until(std::uint64_t cycle) const;
-  void send_responses(int initiator);
+  void send_responses(Initiator& initiator);
   void end(Request& request);
   Initiator& initiator(int index);
-  Id& id(const Request& request);
+  static Id& id(Initiator& from, std::uint16_t queue);
 
   // AtInitiator::Port
   ::tlm::tlm_sync_enum nb_transport_fw(Payload& payload, Phase& phase,
@@ -145,6 +145,8 @@ private:
   ::tlm::tlm_sync_enum nb_transport_bw(Payload& payload, Phase& phase, sc_core::sc_time& time);
 
   OnChipBusParams params_;
+  std::uint64_t cycles_ = 1; // so many take
+  std::uint64_t picoseconds_ = 1;
   Executor& executor_;
   std::array<Channels, 2> channels_; // [read, write]
   std::deque<Initiator> by_initiator_;
