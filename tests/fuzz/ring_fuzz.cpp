@@ -298,6 +298,7 @@ private:
     FeatureSet wanted{VIRTIO_F_VERSION_1};
     for (unsigned i = 0; i < std::size(bits); ++i)
       wanted.set(bits[i], (features >> i & 1) != 0);
+    wanted.set(net::VIRTIO_NET_F_MRG_RXBUF, (features & 2) == 0);
     wanted = wanted & d.offered();
     if (holding_) wanted.set(5, false);
     for (std::uint32_t word = 0; word < 4; ++word)
