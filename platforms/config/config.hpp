@@ -56,12 +56,26 @@ struct HostConfig {
   bool notification_data = false;
 };
 
+// How long host memory takes to answer a read.
+struct LinkMemoryConfig {
+  tlm2::LatencyDistribution::Kind kind = tlm2::LatencyDistribution{}.kind;
+  virtio::SimTime low = tlm2::LatencyDistribution{}.low;
+  virtio::SimTime high = tlm2::LatencyDistribution{}.high;
+  std::optional<std::filesystem::path> samples; // if and only if kind = samples; exists
+};
+
+// Of the PCI Express link of every timed device, and of the host's end behind it.
+struct LinkConfig : tlm2::PcieLinkParams {
+  LinkMemoryConfig memory;
+};
+
 struct PlatformConfig : RiscvVirtConfig {
   PlatformKind kind = PlatformKind::riscv_virt;
   std::uint64_t seed = 1;
   SimTime time_limit = std::chrono::seconds{60};
   ByteSize ram{256ull << 20};
   HostConfig host; // pcie_host
+  LinkConfig link; // pcie_host
 };
 
 struct MediaConfig {
@@ -70,9 +84,10 @@ struct MediaConfig {
   bool write_through = false; // false: work on a copy in --out
 };
 
-// Parameters of the ring engine (descriptor prefetch and so on). None takes effect untimed, so
-// there is none yet.
-struct RingConfig {};
+// Of the timed ring engine; its clock has a unit here.
+struct RingConfig : RingEngineParams {
+  Frequency clock{RingEngineParams{}.clock};
+};
 
 // What a device offers to its driver, feature by feature. VIRTIO_F_VERSION_1 always is.
 struct FeaturesConfig { // of every type

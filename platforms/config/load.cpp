@@ -28,6 +28,20 @@ void add_foreign(const Struct& object, const std::string& reason,
     foreign[std::string(row.key)] = reason;
 }
 
+void bind_link(LinkConfig& link, Reader::Object& object) {
+  bind_parameters(link, "link.", object.parameters);
+  bind_parameters(link.memory, "link.memory.", object.parameters);
+  bind_parameters(link.host_credits, "link.host_credits.", object.parameters);
+  bind_parameters(link.device_credits, "link.device_credits.", object.parameters);
+  bind_parameters(link.translation, "link.translation.", object.parameters);
+  object.subtables = {"host",
+                      "link",
+                      "link.memory",
+                      "link.host_credits",
+                      "link.device_credits",
+                      "link.translation"};
+}
+
 // What belongs to one kind of platform is refused in a file of another; while the kind itself is
 // wrong it is passed over silently: one mistake, one error.
 void read_platform(Reader& reader, const toml::table& root, PlatformConfig& platform) {
@@ -53,9 +67,10 @@ void read_platform(Reader& reader, const toml::table& root, PlatformConfig& plat
   }
   if (kind == PlatformKind::pcie_host) {
     bind_parameters(platform.host, "host.", object.parameters);
-    object.subtables = {"host"};
+    bind_link(platform.link, object);
   } else {
-    object.foreign["host"] = reason(PlatformKind::pcie_host);
+    for (const char* key : {"host", "link"})
+      object.foreign[key] = reason(PlatformKind::pcie_host);
   }
   reader.read(*table, std::move(object));
 }
@@ -382,6 +397,7 @@ public:
   void check() {
     for (const WorkloadConfig& workload : config_.workloads)
       if (!workload.device.empty()) check(workload, "workload." + workload.device);
+    check_link(config_.platform.link);
     if (config_.workloads.empty())
       reader_.fail("platform.kind", "pcie_host needs at least one [[workload]]");
     for (const DeviceConfig& device : config_.devices)
@@ -446,6 +462,18 @@ private:
                    fmt::format("{} requests of {} descriptor{} do not fit into a queue of {}: "
                                "give the device a larger queue_size",
                                workload.depth, each, each == 1 ? "" : "s", device.queue_size));
+  }
+
+  void check_link(const LinkConfig& link) {
+    using Kind = tlm2::LatencyDistribution::Kind;
+    const std::string memory = "platform.link.memory";
+    if ((link.memory.kind == Kind::samples) != link.memory.samples.has_value())
+      reader_.fail(memory + ".kind", R"(kind = "samples" and samples = FILE belong together)");
+    if (link.memory.samples)
+      check_input(reader_, memory + ".samples", *link.memory.samples,
+                  "it holds a latency in ns on each line");
+    if (link.memory.kind == Kind::uniform && link.memory.high < link.memory.low)
+      reader_.fail(memory + ".high", "is less than low");
   }
 
   void check_extent(const WorkloadConfig& workload, const std::string& path) {
@@ -538,6 +566,11 @@ tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path&
   check_names(reader, "device", config.devices);
   if (config.platform.kind == PlatformKind::pcie_host) WorkloadCheck(reader, config).check();
   refuse_foreign_tables(reader, *root, config.platform.kind);
+  if (config.platform.kind == PlatformKind::riscv_virt)
+    for (const DeviceConfig& device : config.devices)
+      if (device.fidelity != Fidelity::untimed)
+        reader.fail(fmt::format("device.{}.fidelity", device.name),
+                    "riscv_virt has untimed devices only");
 
   std::vector<ConfigError> errors = reader.finish();
   if (!errors.empty()) return tl::unexpected(std::move(errors));

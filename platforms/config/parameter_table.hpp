@@ -163,11 +163,22 @@ Parameter<Struct> parameter(std::string_view key, Member Struct::*member, Rule r
   return {key, rule, std::move(info), std::move(set)};
 }
 
+// A member that `Struct` inherits.
+template <class Struct, class Base, class Member>
+Parameter<Struct> inherited(std::string_view key, Member Base::*member, Rule rule,
+                            Documentation documentation) {
+  return parameter(key, static_cast<Member Struct::*>(member), rule, documentation);
+}
+
 // Of the structs of config.hpp, in parameters.cpp.
 const Table<PlatformConfig>& table(const PlatformConfig&);
 const Table<RiscvVirtConfig>& table(const RiscvVirtConfig&);
 const Table<CpuConfig>& table(const CpuConfig&);
 const Table<HostConfig>& table(const HostConfig&);
+const Table<LinkConfig>& table(const LinkConfig&);
+const Table<LinkMemoryConfig>& table(const LinkMemoryConfig&);
+const Table<tlm2::PcieCredits>& table(const tlm2::PcieCredits&);
+const Table<tlm2::TranslationParams>& table(const tlm2::TranslationParams&);
 const Table<MediaConfig>& table(const MediaConfig&);
 const Table<DeviceConfig>& table(const DeviceConfig&);
 const Table<FeaturesConfig>& table(const FeaturesConfig&);

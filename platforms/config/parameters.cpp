@@ -167,6 +167,146 @@ const Table<HostConfig>& table(const HostConfig&) {
   return rows;
 }
 
+const Table<LinkConfig>& table(const LinkConfig&) {
+  using T = LinkConfig;
+  static const Table<T> rows = named<T>(
+      {"platform.link",
+       "platform.link",
+       {
+           inherited<T>("generation", &T::generation, {.min = 1, .max = 5, .unit = "number"},
+                        {assumed, "Generation of PCI Express: 2.5, 5, 8, 16 or 32 GT/s."}),
+           inherited<T>("lanes", &T::lanes,
+                        {.min = 1, .max = 32, .power_of_two = true, .unit = "number"},
+                        {assumed, "Width of the link."}),
+           inherited<T>("max_payload", &T::max_payload,
+                        {.min = 128, .max = 4096, .power_of_two = true, .unit = "bytes"},
+                        {assumed, "Max_Payload_Size."}),
+           inherited<T>("max_read_request", &T::max_read_request,
+                        {.min = 128, .max = 4096, .power_of_two = true, .unit = "bytes"},
+                        {"PCI Express Base 5.0, 7.5.3.4", "Max_Read_Request_Size."}),
+           inherited<T>("read_completion_boundary", &T::read_completion_boundary,
+                        {.min = 64, .max = 128, .power_of_two = true, .unit = "bytes"},
+                        {"PCI Express Base 5.0, 7.5.3.7", "Read Completion Boundary."}),
+           inherited<T>("completion_size", &T::completion_size, {.max = 4096, .unit = "bytes"},
+                        {assumed, "Longest completion the host sends; 0: max_payload."}),
+           inherited<T>("ecrc", &T::ecrc, {},
+                        {"PCI Express Base 5.0, 6.2.3", "4 bytes more in every TLP."}),
+           inherited<T>("relaxed_ordering", &T::relaxed_ordering, {},
+                        {assumed, "Completions may pass posted requests."}),
+           inherited<T>("id_based_ordering", &T::id_based_ordering, {},
+                        {assumed, "The same, for streams that are independent."}),
+           inherited<T>(
+               "propagation", &T::propagation,
+               {
+                   .max = 1000000000,
+               },
+               {assumed, "One way, from the last bit sent to the TLP usable at the other end."}),
+           inherited<T>("credit_return", &T::credit_return,
+                        {
+                            .max = 1000000000,
+                        },
+                        {assumed, "From a buffer being free to the sender knowing it."}),
+           inherited<T>(
+               "tags", &T::tags, {.min = 1, .max = 768, .unit = "number"},
+               {"PCI Express Base 5.0, 2.2.6.2", "Read requests of the device under way at once."}),
+           inherited<T>(
+               "completion_headers", &T::completion_headers, {.max = 1000000, .unit = "headers"},
+               {assumed, "Space for completions that reads reserve in the device; 0: any number."}),
+           inherited<T>("completion_data", &T::completion_data,
+                        {.max = 1000000, .unit = "16 bytes"},
+                        {assumed, "The same for their data; 0: any number."}),
+           inherited<T>("posted_buffer", &T::posted_buffer,
+                        {.min = 128, .max = 1000000000, .unit = "bytes"},
+                        {assumed, "Writes that wait in the device to be sent."}),
+           inherited<T>("nonposted_queue", &T::nonposted_queue,
+                        {.min = 1, .max = 1000000, .unit = "requests"},
+                        {assumed, "Reads that wait in the device to be sent."}),
+           inherited<T>("root_complex", &T::root_complex,
+                        {
+                            .max = 1000000000,
+                        },
+                        {assumed, "Time of every request in the root complex, before memory."}),
+           inherited<T>("request_interval", &T::request_interval,
+                        {
+                            .max = 1000000000,
+                        },
+                        {assumed, "Least time between two requests that the root complex takes."}),
+           inherited<T>("reads_in_service", &T::reads_in_service,
+                        {.max = 1000000, .unit = "requests"},
+                        {assumed, "Read requests at memory at once; 0: any number."}),
+       }});
+  return rows;
+}
+
+const Table<LinkMemoryConfig>& table(const LinkMemoryConfig&) {
+  using T = LinkMemoryConfig;
+  static const Table<T> rows = named<T>(
+      {"platform.link.memory",
+       "platform.link.memory",
+       {
+           parameter("kind", &T::kind, {},
+                     {assumed, "How the latency of a read is drawn: always low, evenly between "
+                               "low and high, or from the file samples."}),
+           parameter(
+               "low", &T::low, {.max = second},
+               {"pcie-bench (SIGCOMM 2018), 6.1", "Latency of host memory, or the least of it."}),
+           parameter("high", &T::high, {.max = second}, {assumed, "For uniform: the most of it."}),
+           parameter("samples", &T::samples, {},
+                     {none, "For samples: a file with a latency in ns on each line."}),
+       }});
+  return rows;
+}
+
+const Table<tlm2::PcieCredits>& table(const tlm2::PcieCredits&) {
+  using T = tlm2::PcieCredits;
+  static const Table<T> rows = named<T>(
+      {"platform.link.CREDITS",
+       "platform.link.CREDITS",
+       {
+           parameter("posted_header", &T::posted_header, {.max = 1000000, .unit = "headers"},
+                     {assumed, "Posted requests; 0: any number."}),
+           parameter("posted_data", &T::posted_data, {.max = 1000000, .unit = "16 bytes"},
+                     {assumed, "Their data; 0: any amount."}),
+           parameter("nonposted_header", &T::nonposted_header, {.max = 1000000, .unit = "headers"},
+                     {assumed, "Non-posted requests; 0: any number."}),
+           parameter("nonposted_data", &T::nonposted_data, {.max = 1000000, .unit = "16 bytes"},
+                     {assumed, "Their data; 0: any amount."}),
+       }});
+  return rows;
+}
+
+const Table<tlm2::TranslationParams>& table(const tlm2::TranslationParams&) {
+  using T = tlm2::TranslationParams;
+  static const Table<T> rows = named<T>(
+      {"platform.link.translation",
+       "platform.link.translation",
+       {
+           parameter("where", &T::where, {},
+                     {assumed, "Where addresses are translated: not at all, in the root complex, "
+                               "or in the device (ATS)."}),
+           parameter("entries", &T::entries, {.min = 1, .max = 1000000, .unit = "entries"},
+                     {"pcie-bench (SIGCOMM 2018), 6.5", "Of the TLB."}),
+           parameter("ways", &T::ways, {.min = 1, .max = 1000000, .unit = "entries"},
+                     {assumed, "That a page may be in; divides entries."}),
+           parameter("page", &T::page,
+                     {.min = 4096, .max = 1073741824, .power_of_two = true, .unit = "bytes"},
+                     {assumed, "Size of a page."}),
+           parameter("hit", &T::hit,
+                     {
+                         .max = 1000000000,
+                     },
+                     {assumed, "Time of a lookup that hits."}),
+           parameter("miss", &T::miss,
+                     {
+                         .max = 1000000000,
+                     },
+                     {"pcie-bench (SIGCOMM 2018), 6.5", "Time of a page walk."}),
+           parameter("walkers", &T::walkers, {.max = 1000000, .unit = "number"},
+                     {assumed, "Page walks at once; 0: any number."}),
+       }});
+  return rows;
+}
+
 const Table<MediaConfig>& table(const MediaConfig&) {
   using M = MediaConfig;
   static const Table<M> rows = named<M>(
@@ -196,7 +336,8 @@ const Table<DeviceConfig>& table(const DeviceConfig&) {
                      {none, "How the driver reaches it."}),
            parameter("fidelity", &D::fidelity, {},
                      {assumed, "untimed: rings and memory take no simulated time; what a device's "
-                               "function takes is in its timing table, by default none."}),
+                               "function takes is in its timing table, by default none. timed: "
+                               "ring engine and link take time, too (pcie_host)."}),
            parameter(
                "slot", &D::slot, {.max = 31, .unit = "number", .fallback = "the next free one"},
                {none, "MMIO: number of the register window, 0 to 7. PCI: device number on bus "
@@ -376,7 +517,75 @@ const Table<ConsoleTimingConfig>& table(const ConsoleTimingConfig&) {
 }
 
 const Table<RingConfig>& table(const RingConfig&) {
-  static const Table<RingConfig> rows = named<RingConfig>({"device.ring", "device.NAME.ring", {}});
+  using T = RingConfig;
+  static const Table<T> rows = named<T>(
+      {"device.ring",
+       "device.NAME.ring",
+       {
+           parameter("clock", &T::clock, {.min = 1'000'000, .max = 10'000'000'000},
+                     {assumed, "Clock of the ring engine; what follows in cycles is in its."}),
+           inherited<T>("available_batch", &T::available_batch,
+                        {.min = 1, .max = 256, .unit = "entries"},
+                        {assumed, "Available ring entries in one read (split rings)."}),
+           inherited<T>(
+               "available_prefetch", &T::available_prefetch,
+               {.min = 1, .max = 65535, .unit = "entries"},
+               {assumed, "Available ring entries of a queue under way; at least available_batch."}),
+           inherited<T>("descriptor_batch", &T::descriptor_batch,
+                        {.min = 1, .max = 64, .unit = "descriptors"},
+                        {assumed, "Descriptors in one read."}),
+           inherited<T>(
+               "descriptor_prefetch", &T::descriptor_prefetch,
+               {.min = 1, .max = 65535, .unit = "descriptors"},
+               {assumed, "Descriptors of a packed ring under way; at least descriptor_batch."}),
+           inherited<T>("indirect_batch", &T::indirect_batch,
+                        {.min = 1, .max = 64, .unit = "descriptors"},
+                        {assumed, "Entries of an indirect table in one read."}),
+           inherited<T>(
+               "chains_in_flight", &T::chains_in_flight, {.min = 1, .max = 65535, .unit = "chains"},
+               {assumed, "Chains between available entry and device function, of all queues."}),
+           inherited<T>("queues_in_flight", &T::queues_in_flight,
+                        {.min = 1, .max = 65535, .unit = "queues"},
+                        {assumed, "Queues whose rings are looked at at once."}),
+           inherited<T>("outstanding_reads", &T::outstanding_reads,
+                        {.min = 1, .max = 65535, .unit = "requests"},
+                        {assumed, "Reads under way to memory, of all queues and kinds."}),
+           inherited<T>("outstanding_writes", &T::outstanding_writes,
+                        {.min = 1, .max = 65535, .unit = "requests"},
+                        {assumed, "Writes under way to memory, of all queues and kinds."}),
+           inherited<T>("used_batch", &T::used_batch, {.min = 1, .max = 65535, .unit = "chains"},
+                        {assumed, "Chains that are written back without waiting for more."}),
+           inherited<T>("used_timeout", &T::used_timeout, {.max = 1000000000, .unit = "cycles"},
+                        {assumed, "How long a used chain waits for others; 0: not at all."}),
+           inherited<T>("event_policy", &T::event_policy, {},
+                        {assumed, "When the driver's event suppression is read: after every "
+                                  "write-back, or only after the last one that has work waiting."}),
+           inherited<T>("interrupt_timeout", &T::interrupt_timeout,
+                        {.max = 1000000000, .unit = "cycles"},
+                        {assumed, "How long an interrupt waits for others; 0: not at all."}),
+           inherited<T>("interrupt_chains", &T::interrupt_chains,
+                        {.min = 1, .max = 65535, .unit = "chains"},
+                        {assumed, "Chains that are signalled without waiting for more."}),
+           inherited<T>("arbitration", &T::arbitration, {},
+                        {assumed, "Which of the queues that have work is visited next."}),
+           inherited<T>("doorbell_cycles", &T::doorbell_cycles, {.max = 1000000, .unit = "cycles"},
+                        {assumed, "From a doorbell to the first fetch."}),
+           inherited<T>("visit_cycles", &T::visit_cycles, {.max = 1000000, .unit = "cycles"},
+                        {assumed, "Choosing a queue."}),
+           inherited<T>("available_cycles", &T::available_cycles,
+                        {.max = 1000000, .unit = "cycles"},
+                        {assumed, "Each available ring entry."}),
+           inherited<T>("descriptor_cycles", &T::descriptor_cycles,
+                        {.max = 1000000, .unit = "cycles"}, {assumed, "Each descriptor."}),
+           inherited<T>("emit_cycles", &T::emit_cycles, {.max = 1000000, .unit = "cycles"},
+                        {assumed, "Handing a chain to the device function."}),
+           inherited<T>("completion_cycles", &T::completion_cycles,
+                        {.max = 1000000, .unit = "cycles"}, {assumed, "Taking a chain back."}),
+           inherited<T>("used_cycles", &T::used_cycles, {.max = 1000000, .unit = "cycles"},
+                        {assumed, "Each used entry."}),
+           inherited<T>("event_cycles", &T::event_cycles, {.max = 1000000, .unit = "cycles"},
+                        {assumed, "Deciding about an interrupt."}),
+       }});
   return rows;
 }
 
@@ -546,10 +755,11 @@ const Table<NetWorkloadConfig>& table(const NetWorkloadConfig&) {
 }
 
 std::vector<ParameterInfo> parameters() {
-  return list<PlatformConfig, RiscvVirtConfig, CpuConfig, HostConfig, MediaConfig, DeviceConfig,
-              FeaturesConfig, RingConfig, EntropyConfig, EntropyTimingConfig, BlockConfig,
-              BlockFeaturesConfig, BlockTimingConfig, NetConfig, NetFeaturesConfig, NetTimingConfig,
-              ConsoleConfig, ConsoleFeaturesConfig, ConsoleTimingConfig, StepConfig, WorkloadConfig,
+  return list<PlatformConfig, RiscvVirtConfig, CpuConfig, HostConfig, LinkConfig, LinkMemoryConfig,
+              tlm2::PcieCredits, tlm2::TranslationParams, MediaConfig, DeviceConfig, FeaturesConfig,
+              RingConfig, EntropyConfig, EntropyTimingConfig, BlockConfig, BlockFeaturesConfig,
+              BlockTimingConfig, NetConfig, NetFeaturesConfig, NetTimingConfig, ConsoleConfig,
+              ConsoleFeaturesConfig, ConsoleTimingConfig, StepConfig, WorkloadConfig,
               BlockWorkloadConfig, NetWorkloadConfig>();
 }
 

@@ -26,6 +26,9 @@ template <> struct Units<SimTime> {
   static constexpr std::string_view example = "10 us";
 };
 
+// The models' own.
+template <> struct Units<virtio::SimTime> : Units<SimTime> {};
+
 template <> struct Units<ByteSize> {
   static constexpr std::array<Unit, 5> all{{{"B", 1},
                                             {"KiB", 1ull << 10},
@@ -74,7 +77,8 @@ template <> struct Choices<Transport> {
 };
 
 template <> struct Choices<Fidelity> {
-  static constexpr std::array all{Word<Fidelity>{"untimed", Fidelity::untimed}};
+  static constexpr std::array all{Word<Fidelity>{"untimed", Fidelity::untimed},
+                                  Word<Fidelity>{"timed", Fidelity::timed}};
 };
 
 template <> struct Choices<Wire> {
@@ -85,6 +89,31 @@ template <> struct Choices<Wire> {
 template <> struct Choices<ConsoleOutput> {
   static constexpr std::array all{Word<ConsoleOutput>{"file", ConsoleOutput::file},
                                   Word<ConsoleOutput>{"terminal", ConsoleOutput::terminal}};
+};
+
+template <> struct Choices<Arbitration> {
+  static constexpr std::array all{Word<Arbitration>{"round_robin", Arbitration::round_robin},
+                                  Word<Arbitration>{"weighted", Arbitration::weighted},
+                                  Word<Arbitration>{"priority", Arbitration::priority}};
+};
+
+template <> struct Choices<EventPolicy> {
+  static constexpr std::array all{
+      Word<EventPolicy>{"each_write_back", EventPolicy::each_write_back},
+      Word<EventPolicy>{"when_idle", EventPolicy::when_idle}};
+};
+
+template <> struct Choices<tlm2::Translation> {
+  static constexpr std::array all{Word<tlm2::Translation>{"none", tlm2::Translation::none},
+                                  Word<tlm2::Translation>{"iommu", tlm2::Translation::iommu},
+                                  Word<tlm2::Translation>{"ats", tlm2::Translation::ats}};
+};
+
+template <> struct Choices<tlm2::LatencyDistribution::Kind> {
+  static constexpr std::array all{
+      Word<tlm2::LatencyDistribution::Kind>{"fixed", tlm2::LatencyDistribution::Kind::fixed},
+      Word<tlm2::LatencyDistribution::Kind>{"uniform", tlm2::LatencyDistribution::Kind::uniform},
+      Word<tlm2::LatencyDistribution::Kind>{"samples", tlm2::LatencyDistribution::Kind::samples}};
 };
 
 template <> struct Choices<Completion> {
@@ -141,6 +170,9 @@ template <Choice T> constexpr std::string_view word(T value) {
 
 constexpr std::uint64_t base_units(SimTime value) {
   return value.count();
+}
+constexpr std::uint64_t base_units(virtio::SimTime value) {
+  return value.ps;
 }
 constexpr std::uint64_t base_units(ByteSize value) {
   return value.bytes;

@@ -31,6 +31,10 @@ std::string text(SimTime value) {
   return value.count() == 0 ? "0 s" : with_unit(value.count(), Units<SimTime>::all);
 }
 
+std::string text(virtio::SimTime value) {
+  return text(SimTime{value.ps});
+}
+
 std::string text(ByteSize value) {
   return with_unit(value.bytes, Units<ByteSize>::all);
 }
@@ -74,6 +78,22 @@ std::string_view text(Wire value) {
 }
 
 std::string_view text(ConsoleOutput value) {
+  return word(value);
+}
+
+std::string_view text(Arbitration value) {
+  return word(value);
+}
+
+std::string_view text(EventPolicy value) {
+  return word(value);
+}
+
+std::string_view text(tlm2::Translation value) {
+  return word(value);
+}
+
+std::string_view text(tlm2::LatencyDistribution::Kind value) {
   return word(value);
 }
 

@@ -3,6 +3,10 @@
 // by every struct of config.hpp.
 #pragma once
 
+#include <virtio/core/ring_engine_params.hpp>
+#include <virtio/core/types.hpp>
+#include <virtio/tlm/pci/link_params.hpp>
+
 #include <array>
 #include <chrono>
 #include <compare>
@@ -46,7 +50,7 @@ using MacAddress = std::array<std::uint8_t, 6>;
 enum class PlatformKind { riscv_virt, pcie_host };
 enum class DeviceType { entropy, block, net, console };
 enum class Transport { mmio, pci };
-enum class Fidelity { untimed };
+enum class Fidelity { untimed, timed };
 enum class Wire { loopback, pcap, dhcp };
 enum class ConsoleOutput { file, terminal };
 enum class Completion { polling, interrupt, napi };
@@ -62,6 +66,7 @@ std::string text(std::same_as<bool> auto value) {
 }
 std::string text(std::uint64_t value);
 std::string text(SimTime value);
+std::string text(virtio::SimTime value);
 std::string text(ByteSize value);
 std::string text(Frequency value);
 std::string text(BitRate value);
@@ -73,6 +78,10 @@ std::string_view text(Transport value);
 std::string_view text(Fidelity value);
 std::string_view text(Wire value);
 std::string_view text(ConsoleOutput value);
+std::string_view text(Arbitration value);
+std::string_view text(EventPolicy value);
+std::string_view text(tlm2::Translation value);
+std::string_view text(tlm2::LatencyDistribution::Kind value);
 std::string_view text(Completion value);
 std::string_view text(RingFormat value);
 std::string_view text(Arrival value);

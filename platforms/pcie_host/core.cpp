@@ -7,6 +7,9 @@
 namespace virtio::platform::pcie_host {
 
 void Core::start() {
+  wakes_ |= wake_;
+  for (const QueueDriver* queue : queues_)
+    if (queue->interrupt()) wakes_ |= queue->interrupt()->arrived();
   sc_core::sc_spawn([this] { run(); }, sc_core::sc_gen_unique_name("core"));
 }
 
@@ -36,7 +39,7 @@ void Core::run() {
 
 void Core::drive() {
   while (!stopping_ || any_under_way())
-    if (!serve_all() && (!stopping_ || any_under_way())) sc_core::wait(idle_time(), wake_);
+    if (!serve_all() && (!stopping_ || any_under_way())) idle();
 }
 
 bool Core::serve_all() {
@@ -51,14 +54,20 @@ bool Core::any_under_way() const {
                      [](const QueueDriver* queue) { return queue->under_way(); });
 }
 
-/// Until the next look, or the next arrival if that is earlier.
-sc_core::sc_time Core::idle_time() const {
+/// Until the next look at what is polled, the next arrival, or an interrupt.
+void Core::idle() {
   const SimTime now = tlm2::to_sim_time(sc_core::sc_time_stamp());
-  SimTime next = now + SimTime{host_.poll_interval.count()};
-  for (const QueueDriver* queue : queues_)
+  std::optional<SimTime> next;
+  const auto at = [&](SimTime time) { next = next ? std::min(*next, time) : time; };
+  for (const QueueDriver* queue : queues_) {
+    if (!queue->interrupt()) at(now + SimTime{host_.poll_interval.count()});
     if (const auto arrival = queue->next_arrival(); arrival && !stopping_)
-      next = std::min(next, std::max(*arrival, now + SimTime{1}));
-  return tlm2::to_sc_time(next - now);
+      at(std::max(*arrival, now + SimTime{1}));
+  }
+  if (next)
+    sc_core::wait(tlm2::to_sc_time(*next - now), wakes_);
+  else
+    sc_core::wait(wakes_);
 }
 
 } // namespace virtio::platform::pcie_host

@@ -45,11 +45,12 @@ private:
   void drive();
   bool serve_all();
   bool any_under_way() const;
-  sc_core::sc_time idle_time() const;
+  void idle();
 
   const HostConfig& host_;
   std::vector<QueueDriver*> queues_;
   sc_core::sc_event wake_;
+  sc_core::sc_event_or_list wakes_; // that, and every interrupt
   sc_core::sc_event ended_;
   bool stopping_ = false;
   bool done_ = false;

@@ -39,7 +39,9 @@ void Measurement::finished(std::uint16_t queue, RequestKind kind, std::uint64_t 
   if (done < start_.ps || (end_ && done > end_->ps)) return;
   if (extent_.requests && counted_ == *extent_.requests) return;
   figures_[{queue, kind}].add(times, bytes);
-  if (++counted_ == extent_.requests) end_ = SimTime{done};
+  if (++counted_ != extent_.requests) return;
+  end_ = SimTime{done};
+  if (on_end) on_end();
 }
 
 void Measurement::never_started(SimTime arrival) {

@@ -5,6 +5,7 @@
 #include <virtio/platforms/pcie_host/histogram.hpp>
 #include <virtio/platforms/pcie_host/request_log.hpp>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -47,6 +48,9 @@ public:
   bool ended(SimTime now) const { return end_ && now >= *end_; }
   SimTime start() const { return start_; }
   SimTime length() const { return *end_ - start_; }
+
+  /// Called when the last request of the extent has ended; not with a duration.
+  std::function<void()> on_end;
 
   using Key = std::pair<std::uint16_t, RequestKind>; ///< queue, kind
   const std::map<Key, Figures>& figures() const { return figures_; }

@@ -12,6 +12,7 @@ namespace {
 constexpr tlm2::AddressRange ecam{0x3000'0000, tlm2::HostBridge::ecam_size};
 constexpr tlm2::AddressRange window32{0x4000'0000, 0x4000'0000};
 constexpr tlm2::AddressRange window64{0x4'0000'0000, 0x4'0000'0000};
+constexpr tlm2::AddressRange messages{0x2800'0000, driver::MsixReceiver::size};
 constexpr std::uint64_t ram_base = 0x10'0000'0000;
 
 SimTime now() {
@@ -28,6 +29,9 @@ std::string progress_of(const Workload& workload) {
 
 Platform::Platform(sc_core::sc_module_name name, const Config& config, const Workspace& workspace)
     : sc_module(name), config_(config), ram_("ram", {.size = config.platform.ram.bytes}),
+      msix_("msix", {.base = messages.base,
+                     .latency = sc_core::sc_time::from_value(
+                         config.platform.host.interrupt_latency.count())}),
       arena_(ram_base, config.platform.ram.bytes) {
   build_bus();
   build_devices(workspace);
@@ -41,6 +45,7 @@ void Platform::build_bus() {
   driver_bus_.socket.bind(router_.initiators);
   bridge_.dma.bind(router_.initiators);
   router_.map({ram_base, ram_.size()}, ram_.socket, "host memory");
+  router_.map(messages, msix_.socket, "MSI-X receiver");
   router_.map(ecam, bridge_.ecam, "PCIe ECAM");
   router_.map(window32, bridge_.window32, "PCIe 32-bit window", window32.base);
   router_.map(window64, bridge_.window64, "PCIe 64-bit window", window64.base);
@@ -51,12 +56,13 @@ void Platform::build_bus() {
 void Platform::build_devices(const Workspace& workspace) {
   for (const auto& workload : config_.workloads)
     workloads_.push_back(std::make_unique<Workload>(workload, config_));
+  const std::vector<tlm2::AddressRange> host_ranges{{ram_base, ram_.size()}, messages};
   for (const auto& device : config_.devices) {
     const auto user = std::find_if(workloads_.begin(), workloads_.end(), [&](const auto& workload) {
       return workload->config().device == device.name;
     });
     auto& built = *devices_.emplace_back(std::make_unique<PciDevice>(
-        device.name.c_str(), device, config_, workspace, executor_.executor(),
+        device.name.c_str(), device, config_, workspace, executor_, host_ranges,
         user == workloads_.end() ? nullptr : (*user)->take_far_end()));
     built.attach(bridge_);
   }
@@ -110,15 +116,26 @@ void Platform::set_up() {
     });
     if (access == found.end())
       throw driver::DriverError(fmt::format("the driver did not find {}", place));
-    workload->set_up(**device, std::move(*access), driver_bus_, arena_, memory,
+    workload->set_up(**device, std::move(*access), driver_bus_, arena_, memory, msix_,
                      [this]() -> Core& { return next_core(); });
   }
 }
 
+/// A device that needs a reset answers no more.
+void Platform::check_devices() const {
+  for (const auto& device : devices_)
+    if (device->device().status() & VIRTIO_STATUS_DEVICE_NEEDS_RESET)
+      throw WrongData(fmt::format("{} needs a reset: {}", device->config().name,
+                                  to_string(device->device().last_error())));
+}
+
 void Platform::measure() {
   traffic_start_ = now();
-  for (const auto& workload : workloads_)
+  for (const auto& workload : workloads_) {
     workload->begin(now());
+    Workload* const watched = workload.get();
+    sc_core::sc_spawn([this, watched] { watch(*watched); }, sc_core::sc_gen_unique_name("watch"));
+  }
   for (const auto& core : cores_)
     core->start();
   const sc_core::sc_time interval(1, sc_core::SC_US);
@@ -126,9 +143,23 @@ void Platform::measure() {
   const auto failed = [](const auto& core) { return core->failure().has_value(); };
   while (!std::all_of(workloads_.begin(), workloads_.end(), over)) {
     if (std::any_of(cores_.begin(), cores_.end(), failed)) break;
+    check_devices();
     wait(interval);
   }
   traffic_end_ = now();
+}
+
+/// A thread: takes the counters of everything at the start and the end of a measurement.
+void Platform::watch(Workload& workload) {
+  wait(tlm2::to_sc_time(workload.measurement().start() - now()));
+  workload.begin_sample = workload.sample();
+  workload.end_sample = workload.begin_sample;
+  workload.measurement().on_end = [&workload] { workload.end_sample = workload.sample(); };
+  if (!workload.measurement().end()) return;
+  if (const SimTime end = *workload.measurement().end(); end > now()) {
+    wait(tlm2::to_sc_time(end - now()));
+    workload.end_sample = workload.sample();
+  }
 }
 
 void Platform::drain() {
@@ -140,6 +171,14 @@ void Platform::drain() {
     if (!core->done()) wait(core->ended());
     if (core->failure()) throw WrongData(*core->failure());
   }
+  settle();
+}
+
+/// The devices may still look at their rings; nobody waits for that.
+void Platform::settle() {
+  const auto quiet = [](const auto& device) { return device->outstanding() == 0; };
+  for (int i = 0; i < 100 && !std::all_of(devices_.begin(), devices_.end(), quiet); ++i)
+    wait(sc_core::sc_time(1, sc_core::SC_US));
 }
 
 } // namespace virtio::platform::pcie_host

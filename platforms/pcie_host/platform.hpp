@@ -50,8 +50,11 @@ private:
   void build_devices(const Workspace& workspace);
   void supervise();
   void set_up();
+  void check_devices() const;
   void measure();
+  void watch(Workload& workload);
   void drain();
+  void settle();
   Core& next_core();
 
   const Config& config_;
@@ -60,6 +63,7 @@ private:
   tlm2::Memory ram_;
   tlm2::HostBridge bridge_{"pcie"};
   driver::Bus driver_bus_{"driver"};
+  driver::MsixReceiver msix_;
   driver::Arena arena_;
   sc_core::sc_vector<sc_core::sc_signal<bool>> intx_{"intx", 4};
   std::vector<std::unique_ptr<PciDevice>> devices_;

@@ -19,6 +19,7 @@ QueueDriver::QueueDriver(Core& core, driver::Virtqueue& queue, QueueLog& log,
     : core_(core), queue_(queue), log_(log), measurement_(measurement),
       traffic_(std::move(traffic)), arrivals_(std::move(arrivals)), params_(params),
       slot_of_(queue.size()) {
+  looking_ = !interrupt();
   for (unsigned slot = params_.depth; slot-- > 0;)
     free_.push_back(slot);
 }
@@ -28,9 +29,30 @@ void QueueDriver::begin(SimTime time) {
 }
 
 bool QueueDriver::serve() {
-  const bool took = take_back();
+  const bool interrupted = interrupt() && take_interrupt();
+  const bool took = looking_ && take_back();
   const bool started = start_some();
-  return took || started;
+  return interrupted || took || started;
+}
+
+bool QueueDriver::take_interrupt() {
+  if (interrupt()->count() == interrupts_) return false;
+  interrupts_ = interrupt()->count();
+  core_.spend(core_.host().interrupt_cycles);
+  if (!looking_ && core_.host().completion == Completion::napi) queue_.set_interrupts(false);
+  looking_ = true;
+  return true;
+}
+
+/// After a look; `all`: it left nothing.
+void QueueDriver::look_done(bool all) {
+  if (!interrupt() || !all) return;
+  looking_ = false;
+  if (core_.host().completion != Completion::napi) return;
+  queue_.set_interrupts(true);
+  if (!queue_.has_used()) return; // what came just before has given no interrupt
+  queue_.set_interrupts(false);
+  looking_ = true;
 }
 
 bool QueueDriver::take_back() {
@@ -51,6 +73,7 @@ bool QueueDriver::take_back() {
     measurement_.finished(queue_.index(), finished.kind, finished.bytes, times);
     free_.push_back(slot);
   }
+  look_done(taken < core_.host().napi_budget);
   return taken != 0;
 }
 

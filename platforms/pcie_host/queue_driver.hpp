@@ -35,6 +35,8 @@ public:
     return traffic_->posts_buffers() ? traffic_->awaits() : free_.size() != params_.depth;
   }
   std::optional<SimTime> next_arrival() const { return arrival_; }
+  /// Null: the queue is polled.
+  driver::Interrupt* interrupt() const { return queue_.interrupt(); }
   /// After all is over: what had arrived by the end of the measurement and was never started.
   void account_for_the_rest();
 
@@ -42,7 +44,9 @@ public:
   Traffic& traffic() { return *traffic_; }
 
 private:
+  bool take_interrupt();
   bool take_back();
+  void look_done(bool all);
   bool start_some();
   bool may_start(SimTime now) const;
 
@@ -57,6 +61,9 @@ private:
   std::vector<unsigned> free_;     // slots, the one freed last is taken first
   std::vector<unsigned> slot_of_;  // by token
   std::uint64_t started_ = 0;
+  // Without interrupts the driver always looks; with them from one to the look that found all.
+  bool looking_ = true;
+  std::uint64_t interrupts_ = 0; // that were noticed
 };
 
 } // namespace virtio::platform::pcie_host

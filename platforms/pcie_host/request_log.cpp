@@ -46,9 +46,17 @@ void QueueLog::on_event(const Event& event) {
   };
   switch (event.kind) {
   case EventKind::doorbell:
-    for (; announced_ != next_id_; ++announced_)
-      times_[token_of_[announced_]].set(Point::doorbell, event.time);
+    for (; announced_ != next_id_; ++announced_) {
+      Timeline& times = times_[token_of_[announced_]];
+      // What the device has found by itself needed no doorbell.
+      if (times.at(Point::available) == 0 && times.at(Point::chain) == 0)
+        times.set(Point::doorbell, event.time);
+    }
     break;
+  case EventKind::available:
+    return stamp(Point::available);
+  case EventKind::published:
+    return stamp(Point::published);
   case EventKind::chain:
     return stamp(Point::chain);
   case EventKind::used:

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace virtio::platform::pcie_host {
 
 namespace {
@@ -14,6 +16,40 @@ DeviceParams device_params(const DeviceConfig& device) {
   params.name = device.name;
   params.reset_timeout = virtio::picoseconds(device.reset_timeout.count());
   params.transport_features = transport_features(device.features);
+  if (device.fidelity == Fidelity::timed) {
+    params.timed_ring = device.ring;
+    params.timed_ring->clock = device.ring.clock.hertz;
+    if (const std::string problem = problem_with(*params.timed_ring); !problem.empty())
+      throw SetupError(fmt::format("device.{}.ring: {}", device.name, problem));
+  }
+  return params;
+}
+
+tlm2::PcieLinkParams link_params(const Config& config, const DeviceConfig& device) {
+  const LinkConfig& link = config.platform.link;
+  tlm2::PcieLinkParams params = link;
+  params.memory = {link.memory.kind, link.memory.low, link.memory.high, {}};
+  params.seed = Random(config.platform.seed, device.name + ".link").next();
+  if (link.memory.samples) {
+    const auto latencies = tlm2::load_latencies(*link.memory.samples);
+    if (!latencies) throw SetupError(latencies.error());
+    params.memory = *latencies;
+  }
+  if (const auto problem = error_in(params))
+    throw SetupError(fmt::format("platform.link: {}", *problem));
+  return params;
+}
+
+/// A vector for configuration changes and one for each queue, as far as MSI-X goes.
+tlm2::VirtioPciParams pci_params(const Device& device) {
+  tlm2::VirtioPciParams params;
+  params.msix_vectors = std::min(device.num_queues() + 1u, 2048u);
+  return params;
+}
+
+tlm2::DmaPortParams port_params(const DeviceConfig& device) {
+  tlm2::DmaPortParams params;
+  if (device.fidelity == Fidelity::timed) params.protocol = tlm2::DmaProtocol::at;
   return params;
 }
 
@@ -43,16 +79,30 @@ Measurement::Extent extent_of(const WorkloadConfig& config) {
 } // namespace
 
 PciDevice::PciDevice(sc_core::sc_module_name name, const DeviceConfig& device, const Config& config,
-                     const Workspace& workspace, Executor& executor,
+                     const Workspace& workspace, tlm2::ExecutorModule& executor,
+                     const std::vector<tlm2::AddressRange>& host_ranges,
                      std::unique_ptr<net::Wire> far_end)
-    : sc_module(name), config_(device),
-      device_(device_params(device), executor, port_,
+    : sc_module(name), config_(device), port_("dma", port_params(device)),
+      device_(device_params(device), executor.executor(), port_,
               make_function(device, config, workspace, std::move(far_end)), &log_),
-      pci_("pci", tlm2::VirtioPciParams{}, device_, port_) {}
+      pci_("pci", pci_params(device_), device_, port_) {
+  if (device.fidelity == Fidelity::timed)
+    link_ = std::make_unique<tlm2::PcieLink>("link", link_params(config, device), executor,
+                                             host_ranges);
+}
 
 void PciDevice::attach(tlm2::HostBridge& bridge) {
-  port_.socket.bind(bridge.upstream);
-  bridge.attach(config_.slot, pci_);
+  if (!link_) {
+    port_.socket.bind(bridge.upstream);
+    bridge.attach(config_.slot, pci_);
+    return;
+  }
+  port_.socket.bind(link_->upstream);
+  link_->host.bind(bridge.upstream);
+  link_->function_config.bind(pci_.config);
+  link_->function_memory.bind(pci_.memory);
+  bridge.attach(config_.slot, link_->config, link_->memory);
+  bridge.attach_intx(config_.slot, pci_.intx);
 }
 
 Workload::Workload(const WorkloadConfig& config, const Config& platform)
@@ -89,19 +139,24 @@ Random Workload::stream(std::string_view purpose, std::uint16_t queue) const {
 }
 
 std::unique_ptr<driver::Session> Workload::negotiate(std::unique_ptr<driver::DeviceAccess> access,
-                                                     driver::Bus& bus, driver::Arena& arena) {
+                                                     driver::Bus& bus, driver::Arena& arena,
+                                                     driver::MsixReceiver& msix) {
   access_ = std::move(access);
-  FeatureSet wanted = wanted_features(platform_.platform.host);
-  if (access_->type() == virtio::DeviceType::block) wanted.set(blk::VIRTIO_BLK_F_MQ);
-  auto session = std::make_unique<driver::Session>(bus, *access_, wanted, arena);
-  return session;
+  driver::SessionOptions options;
+  options.features = wanted_features(platform_.platform.host);
+  if (access_->type() == virtio::DeviceType::block) options.features.set(blk::VIRTIO_BLK_F_MQ);
+  if (platform_.platform.host.completion != Completion::polling) {
+    options.interrupts = driver::InterruptForm::msix;
+    options.msix = &msix;
+  }
+  return std::make_unique<driver::Session>(bus, *access_, options, arena);
 }
 
 void Workload::set_up(PciDevice& device, std::unique_ptr<driver::DeviceAccess> access,
                       driver::Bus& bus, driver::Arena& arena, HostMemory memory,
-                      const std::function<Core&()>& next_core) {
+                      driver::MsixReceiver& msix, const std::function<Core&()>& next_core) {
   device_ = &device;
-  session_ = negotiate(std::move(access), bus, arena);
+  session_ = negotiate(std::move(access), bus, arena, msix);
   if (std::holds_alternative<BlockWorkloadConfig>(config_.traffic))
     set_up_block(arena, memory, next_core);
   else
@@ -128,6 +183,7 @@ void Workload::add_queue(std::uint16_t index, std::unique_ptr<Traffic> traffic,
       std::make_unique<QueueDriver>(core, queue, device_->log().add(index, queue.size()),
                                     measurement_, std::move(traffic), std::move(arrivals), params));
   core.add(*queues_.back());
+  if (std::find(cores_.begin(), cores_.end(), &core) == cores_.end()) cores_.push_back(&core);
 }
 
 void Workload::set_up_block(driver::Arena& arena, HostMemory memory,
@@ -198,6 +254,22 @@ void Workload::verify() {
   if (sent.added() != sent.taken())
     throw WrongData(fmt::format("{}: the driver sent {} frames, {} reached the wire",
                                 config_.device, sent.added(), sent.taken()));
+}
+
+Sample Workload::sample() const {
+  Sample sample;
+  sample.time = tlm2::to_sim_time(sc_core::sc_time_stamp());
+  for (const Core* core : cores_)
+    sample.cores.push_back(core->busy());
+  if (const tlm2::PcieLink* link = device_->link()) {
+    sample.link = link->timing().statistics();
+    for (const auto direction : {tlm2::LinkDirection::upstream, tlm2::LinkDirection::downstream})
+      sample.link_busy[static_cast<std::size_t>(direction)] = link->timing().busy(direction);
+  }
+  if (const TimedRingEngine* engine = device_->engine()) sample.engine = engine->stats();
+  sample.doorbells = device_->log().count(EventKind::doorbell);
+  sample.interrupts = device_->log().count(EventKind::interrupt);
+  return sample;
 }
 
 std::uint64_t Workload::started() const {

@@ -47,8 +47,10 @@ TEST_F(Parameters, APrintedDefaultIsAcceptedBack) {
   for (const ParameterInfo& parameter : parameters()) {
     const std::string& shown = parameter.fallback;
     if (!parameter.path.starts_with("platform.") || shown == "required") continue;
-    if (parameter.path.starts_with("platform.host.")) continue; // of another kind of platform
-    if (parameter.path == "platform.firmware") continue;        // may not be installed here
+    // Of another kind of platform.
+    if (parameter.path.starts_with("platform.host.") || parameter.path.starts_with("platform.link"))
+      continue;
+    if (parameter.path == "platform.firmware") continue; // may not be installed here
     const bool quoted = shown.starts_with('"');
     overrides.push_back({parameter.path, quoted ? shown.substr(1, shown.size() - 2) : shown});
   }
@@ -63,7 +65,9 @@ TEST_F(Parameters, APrintedDefaultOfAWorkloadIsAcceptedBack) {
   std::vector<Override> overrides;
   for (const ParameterInfo& parameter : parameters()) {
     const std::string& shown = parameter.fallback;
-    const bool of_host = parameter.component == "platform.host";
+    const bool of_host = parameter.component == "platform.host" ||
+                         (parameter.component.starts_with("platform.link") &&
+                          parameter.component != "platform.link.CREDITS");
     const bool of_workload =
         parameter.component == "workload" || parameter.component == "workload.net";
     if (!of_host && !of_workload) continue;

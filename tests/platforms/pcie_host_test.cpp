@@ -47,8 +47,8 @@ TEST_F(PcieHost, ADeviceThatTakesNoTimeIsAsFastAsItsDriver) {
   const auto w = workload(block("requests = 2000\nread_percent = 50\ndepth = 1\n"));
   // submit, doorbell, complete: 1150 ns a request.
   EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 1e9 / 1150, 500);
-  EXPECT_EQ(w["total"]["latency"]["p50_ps"], 1'150'000);
-  EXPECT_EQ(w["total"]["latency"]["max_ps"], 1'150'000);
+  EXPECT_EQ(w["total"]["latency_ps"]["p50"], 1'150'000);
+  EXPECT_EQ(w["total"]["latency_ps"]["max"], 1'150'000);
   EXPECT_EQ(w["total"]["requests"], 2000);
   EXPECT_EQ(w["started"], w["finished"]);
   EXPECT_GT(w["verified_blocks"], 300);
@@ -65,8 +65,8 @@ TEST_F(PcieHost, ABatchSharesOneDoorbell) {
 TEST_F(PcieHost, AnOpenLoopBelowSaturationHasTheLatencyOfDepth1) {
   const auto w =
       workload(block("requests = 1000\narrival = \"fixed\"\nrate = 100_000\ndepth = 32\n"));
-  EXPECT_EQ(w["total"]["latency"]["p50_ps"], 1'150'000);
-  EXPECT_EQ(w["total"]["latency"]["max_ps"], 1'150'000);
+  EXPECT_EQ(w["total"]["latency_ps"]["p50"], 1'150'000);
+  EXPECT_EQ(w["total"]["latency_ps"]["max"], 1'150'000);
   EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 100'000, 100);
 }
 
@@ -77,7 +77,7 @@ TEST_F(PcieHost, PoissonArrivalsHaveTheirRateAndQueueUp) {
   // A queue of one server with fixed service time, load 0.46: its mean wait is rho / (2 (1 - rho))
   // services.
   const double service = 1150, load = 0.46;
-  EXPECT_NEAR(w["total"]["latency"]["mean_ps"].get<double>() / 1000,
+  EXPECT_NEAR(w["total"]["latency_ps"]["mean"].get<double>() / 1000,
               service * (1 + load / (2 * (1 - load))), 0.05 * service);
 }
 
@@ -87,9 +87,9 @@ TEST_F(PcieHost, LittlesLawHolds) {
         "requests = 20_000\narrival = \"poisson\"\nrate = 600_000\ndepth = 32\n",
         "duration = \"10 ms\"\narrival = \"fixed\"\nrate = 2_000_000\ndepth = 32\n"}) {
     const auto w = workload(block(keys));
-    const double under_way = w["mean_under_way_milli"].get<double>() / 1000;
+    const double under_way = w["under_way_milli"].get<double>() / 1000;
     const double product = w["total"]["requests_per_second"].get<double>() *
-                           w["total"]["latency"]["mean_ps"].get<double>() / 1e12;
+                           w["total"]["latency_ps"]["mean"].get<double>() / 1e12;
     // The last one is overloaded: its queue grows, so there is no steady state to speak of.
     if (std::string(keys).find("2_000_000") == std::string::npos)
       EXPECT_NEAR(product / under_way, 1, 0.01) << keys;
@@ -155,6 +155,76 @@ TEST_F(PcieHost, EveryFormatOfTheRingDoesTheSame) {
     const auto w = workload(block("requests = 1000\nread_percent = 50\ndepth = 8\n"), options);
     EXPECT_EQ(w["started"], w["finished"]) << options;
   }
+}
+
+// --- timed: with link and ring engine
+// -------------------------------------------------------------
+
+const std::string timed = "--set device.d.fidelity=timed ";
+
+TEST_F(PcieHost, StagesAddUpToTheLatency) {
+  const auto w = workload(block("requests = 2000\nread_percent = 50\ndepth = 8\n"), timed);
+  double sum = 0;
+  for (const auto& [name, stage] : w["total"]["stage_ps"].items()) {
+    EXPECT_GT(stage["mean"], 0) << name;
+    sum += stage["mean"].get<double>();
+  }
+  EXPECT_NEAR(sum / w["total"]["latency_ps"]["mean"].get<double>(), 1, 0.0001);
+}
+
+TEST_F(PcieHost, TimedLittlesLawHolds) {
+  for (const char* completion : {"polling", "interrupt", "napi"}) {
+    const auto w = workload(block("requests = 20_000\nread_percent = 50\ndepth = 16\n"),
+                            timed + "--set platform.host.completion=" + completion);
+    const double product = w["total"]["requests_per_second"].get<double>() *
+                           w["total"]["latency_ps"]["mean"].get<double>() / 1e12;
+    EXPECT_NEAR(product / (w["under_way_milli"].get<double>() / 1000), 1, 0.01) << completion;
+    EXPECT_EQ(w["started"], w["finished"]) << completion;
+    EXPECT_EQ(w["interrupts"] == 0, std::string(completion) == "polling");
+  }
+}
+
+TEST_F(PcieHost, TimedAnOpenLoopAtLowLoadHasTheLatencyOfDepth1) {
+  const auto closed = workload(block("requests = 500\ndepth = 1\n"), timed);
+  const auto open =
+      workload(block("requests = 500\narrival = \"fixed\"\nrate = 10_000\ndepth = 16\n"), timed);
+  const auto mean = [](const json& w) { return w["total"]["latency_ps"]["mean"].get<double>(); };
+  EXPECT_NEAR(mean(open) / mean(closed), 1, 0.05); // where a look falls between two
+}
+
+TEST_F(PcieHost, TheLinkCarriesWhatTheRequestsMove) {
+  const auto w = workload(block("requests = 5000\nread_percent = 100\ndepth = 16\n"), timed);
+  const auto& data = w["link"]["device_accesses"]["data"];
+  const double moved = w["total"]["bytes"].get<double>();
+  // Beside the data there are headers and status bytes: 17 in 4096.
+  EXPECT_NEAR(data["bytes"].get<double>() / moved, 1 + 17.0 / 4096, 0.01);
+  EXPECT_GT(w["link"]["upstream"]["busy_per_mille"], w["link"]["downstream"]["busy_per_mille"]);
+}
+
+TEST_F(PcieHost, NamesTheBottleneckThatIsThere) {
+  const std::string keys = block("requests = 3000\nread_percent = 0\ndepth = 64\n");
+  const std::string queue =
+      timed + "--set device.d.queue_size=1024 --set platform.host.clock='50 GHz' ";
+  const auto name = [&](const std::string& arguments) {
+    return workload(keys, queue + arguments)["bottleneck"]["name"].get<std::string>();
+  };
+  EXPECT_EQ(name("--set platform.link.lanes=1 --set platform.link.generation=1"),
+            "link_downstream");
+  EXPECT_EQ(name("--set workload.d.read_percent=100 --set platform.link.lanes=1"), "link_upstream");
+  EXPECT_EQ(name("--set platform.link.tags=1"), "tags");
+  EXPECT_EQ(name("--set platform.host.clock='200 MHz'"), "core_0");
+  EXPECT_EQ(name("--set workload.d.depth=1"), "latency");
+  EXPECT_EQ(name("--set workload.d.arrival=fixed --set workload.d.rate=1000"), "offered_load");
+  EXPECT_EQ(name("--set device.d.ring.clock='2 MHz'"), "ring_walk");
+}
+
+TEST_F(PcieHost, TimedFramesInBothDirectionsAllArrive) {
+  const auto w = workload(net("duration = \"2 ms\"\ndirection = \"both\"\nframes = \"imix\"\n"
+                              "arrival = \"poisson\"\nrate = 200_000\ndepth = 64\n"),
+                          timed + "--set platform.host.completion=napi");
+  EXPECT_EQ(w["dropped"], 0);
+  for (const auto& queue : w["queues"])
+    EXPECT_NEAR(queue["requests"].get<double>(), 400, 60);
 }
 
 TEST_F(PcieHost, AMediumIsReadAndItsOriginalStaysAsItIs) {

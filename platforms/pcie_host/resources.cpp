@@ -1,0 +1,120 @@
+#include <virtio/platforms/pcie_host/resources.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace virtio::platform::pcie_host {
+
+namespace {
+
+std::uint64_t share(SimTime from, SimTime to, SimTime length) {
+  if (length.ps == 0 || to < from) return 0;
+  return static_cast<std::uint64_t>(Wide{(to - from).ps} * 1000 / length.ps);
+}
+
+std::string percent(std::uint64_t per_mille) {
+  return fmt::format("{}.{} %", per_mille / 10, per_mille % 10);
+}
+
+void add_cores(const Sample& begin, const Sample& end, SimTime length, Limits& limits) {
+  for (std::size_t i = 0; i < end.cores.size(); ++i)
+    limits.resources.push_back({fmt::format("core_{}", i), fmt::format("the driver's core {}", i),
+                                share(begin.cores[i], end.cores[i], length)});
+}
+
+void add_link(const Sample& begin, const Sample& end, SimTime length, Limits& limits) {
+  if (!end.link) return;
+  const auto busy = [&](std::size_t direction) {
+    return share(begin.link_busy[direction], end.link_busy[direction], length);
+  };
+  limits.resources.push_back({"link_upstream", "the link towards the host", busy(0)});
+  limits.resources.push_back({"link_downstream", "the link towards the device", busy(1)});
+  using Stalls = tlm2::LinkStatistics::Stalls;
+  const auto stall = [&](const char* name, const char* description, SimTime Stalls::*what,
+                         bool is_cause = true) {
+    limits.stalls.push_back({name, description,
+                             share(begin.link->stalls.*what, end.link->stalls.*what, length),
+                             is_cause});
+  };
+  stall("tags", "reads waited for a tag", &Stalls::tags);
+  stall("posted_credits", "writes waited for the host's credits", &Stalls::posted_credits);
+  stall("nonposted_credits", "reads waited for the host's credits", &Stalls::nonposted_credits);
+  stall("completion_space", "reads waited for room for their data", &Stalls::completion_space);
+  stall("posted_buffer", "writes waited for the device's posted buffer", &Stalls::posted_buffer,
+        false);
+  stall("nonposted_queue", "reads waited for the device's read queue", &Stalls::nonposted_queue,
+        false);
+  stall("cpu_credits", "the CPU's accesses waited for the device's credits", &Stalls::cpu_credits);
+}
+
+void add_engine(const Sample& begin, const Sample& end, SimTime length, Limits& limits) {
+  if (!end.engine) return;
+  using Stats = TimedRingEngine::Stats;
+  const auto stage = [&](const char* name, const char* description, SimTime Stats::*busy) {
+    limits.resources.push_back(
+        {name, description, share(*begin.engine.*busy, *end.engine.*busy, length)});
+  };
+  stage("ring_visit", "the ring engine's stage for available rings", &Stats::visit_busy);
+  stage("ring_walk", "the ring engine's stage for descriptors", &Stats::walk_busy);
+  stage("ring_write_back", "the ring engine's stage for used entries", &Stats::write_back_busy);
+}
+
+/// The stage that takes most of the latency.
+std::pair<Stage, std::uint64_t> longest_stage(const Figures& total) {
+  std::size_t longest = 0;
+  for (std::size_t i = 1; i < stages; ++i)
+    if (total.stage[i].mean() > total.stage[longest].mean()) longest = i;
+  const std::uint64_t latency = std::max<std::uint64_t>(total.latency.mean(), 1);
+  return {static_cast<Stage>(longest), total.stage[longest].mean() * 1000 / latency};
+}
+
+} // namespace
+
+Limits limits_of(const Workload& workload) {
+  Limits limits;
+  const Sample& begin = workload.begin_sample;
+  const Sample& end = workload.end_sample;
+  if (end.time <= begin.time) return limits;
+  const SimTime length = end.time - begin.time;
+  add_cores(begin, end, length, limits);
+  add_link(begin, end, length, limits);
+  add_engine(begin, end, length, limits);
+  return limits;
+}
+
+Bottleneck bottleneck_of(const Workload& workload, const Limits& limits) {
+  if (limits.resources.empty()) return {"none", "Nothing was measured."};
+  const auto busiest = *std::max_element(
+      limits.resources.begin(), limits.resources.end(),
+      [](const Resource& a, const Resource& b) { return a.busy_per_mille < b.busy_per_mille; });
+  if (busiest.busy_per_mille >= saturated_per_mille)
+    return {busiest.name, fmt::format("The bottleneck is {}: it was busy {} of the time.",
+                                      busiest.description, percent(busiest.busy_per_mille))};
+  const auto stall = std::max_element(
+      limits.stalls.begin(), limits.stalls.end(), [](const Stall& a, const Stall& b) {
+        return std::pair(a.is_cause, a.waiting_milli) < std::pair(b.is_cause, b.waiting_milli);
+      });
+  // On average half a request or more waits: whatever it waits for is used up most of the time.
+  // The device's own queues are no cause: they are full because something behind them is.
+  if (stall != limits.stalls.end() && stall->is_cause && stall->waiting_milli >= 500)
+    return {stall->name,
+            fmt::format(
+                "The bottleneck is \"{}\": {}, {}.{:03} of them at a time on average, while "
+                "no resource was busy more than {} of the time ({}).",
+                stall->name, stall->description, stall->waiting_milli / 1000,
+                stall->waiting_milli % 1000, percent(busiest.busy_per_mille), busiest.description)};
+  const auto [stage, of_latency] = longest_stage(workload.measurement().total());
+  const std::string evidence = fmt::format(
+      "no resource was busy more than {} of the time ({}), and the stage \"{}\" takes "
+      "{} of the latency",
+      percent(busiest.busy_per_mille), busiest.description, to_string(stage), percent(of_latency));
+  if (workload.config().arrival != Arrival::closed)
+    return {"offered_load",
+            fmt::format("Nothing is saturated, the offered load decides: {}.", evidence)};
+  return {"latency",
+          fmt::format("The bottleneck is latency, with {} requests under way in each queue: {}.",
+                      workload.config().depth, evidence)};
+}
+
+} // namespace virtio::platform::pcie_host
