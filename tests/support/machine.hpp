@@ -66,6 +66,7 @@ public:
     }
     SC_HAS_PROCESS(Machine);
     SC_THREAD(run_program);
+    set_stack_size(1 << 20); // sanitizers make frames large
   }
 
   struct Slot {
