@@ -20,20 +20,22 @@
 
 namespace foreign {
 
-// A device of any type on virtio-mmio: registers at `base`, DMA through the bus, an interrupt wire.
+// A device of any type on virtio-mmio: registers at `base`, DMA to a socket of the platform, which
+// may be LT or, as `way` says, AT; an interrupt wire.
 struct MmioDevice {
   virtio::tlm2::TlmDmaPort dma;  // initiator socket: rings and buffers
   virtio::Device device;         // negotiation, rings, reset
   virtio::tlm2::VirtioMmio mmio; // target socket: registers
   sc_core::sc_signal<bool> irq;  // to the interrupt controller
 
+  template <class Socket>
   MmioDevice(const std::string& name, std::unique_ptr<virtio::DeviceFunction> function,
              virtio::tlm2::ExecutorModule& executor, Bus& bus, std::uint64_t base,
-             sc_core::sc_in<bool>& wire)
-      : dma((name + "_dma").c_str()),
+             sc_core::sc_in<bool>& wire, Socket& memory, virtio::tlm2::DmaPortParams way = {})
+      : dma((name + "_dma").c_str(), way),
         device({.name = name}, executor.executor(), dma, std::move(function)),
         mmio(name.c_str(), device), irq((name + "_irq").c_str()) {
-    dma.socket.bind(bus.from_initiators);
+    dma.socket.bind(memory);
     bus.map(base, virtio::tlm2::VirtioMmio::span, mmio.socket);
     mmio.irq.bind(irq);
     wire.bind(irq);

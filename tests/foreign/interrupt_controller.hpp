@@ -16,7 +16,7 @@ class InterruptController : public sc_core::sc_module {
 public:
   SC_HAS_PROCESS(InterruptController);
 
-  static constexpr unsigned wires = 4;
+  static constexpr unsigned wires = 5;
   static constexpr unsigned messages = 4;
 
   sc_core::sc_vector<sc_core::sc_in<bool>> wire{"wire", wires};

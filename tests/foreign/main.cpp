@@ -1,6 +1,7 @@
 // An example platform, written as somebody would who has SystemC and TLM-2.0 and wants virtio
 // devices: its bus, memories, interrupt controller and PCI host are its own. Four devices, an
-// entropy and a block device on each transport, work in each of three kinds of memory.
+// entropy and a block device on each transport, work in each of three kinds of memory over the bus;
+// a fifth is wired to AT memory and speaks its protocol, nb_transport.
 #include "bus.hpp"
 #include "cpu.hpp"
 #include "devices.hpp"
@@ -60,7 +61,7 @@ private:
   Bus bus_{"bus"};
   LtMemory lt_memory_{"lt_memory", memory_size, LtMemory::Dmi::refused};
   LtMemory dmi_memory_{"dmi_memory", memory_size, LtMemory::Dmi::granted};
-  AtMemory at_memory_{"at_memory", memory_size};
+  AtMemory at_memory_{"at_memory", memory_size, at_base};
   InterruptController interrupts_{"interrupts"};
   PciHost pci_host_{"pci_host"};
 
@@ -68,6 +69,7 @@ private:
   virtio::tlm2::ExecutorModule executor_{"executor"};
   std::unique_ptr<MmioDevice> rng_mmio_;
   std::unique_ptr<MmioDevice> blk_mmio_;
+  std::unique_ptr<MmioDevice> blk_at_;
   std::unique_ptr<PciDevice> rng_pci_;
   std::unique_ptr<PciDevice> blk_pci_;
 };
@@ -90,9 +92,14 @@ Platform::Platform(sc_core::sc_module_name name) : sc_module(name) {
                                                 std::make_unique<virtio::blk::RamStore>(64 * 1024));
   };
   rng_mmio_ = std::make_unique<MmioDevice>("rng_mmio", entropy("rng_mmio"), executor_, bus_,
-                                           mmio_base, interrupts_.wire[0]);
-  blk_mmio_ = std::make_unique<MmioDevice>("blk_mmio", disk(), executor_, bus_,
-                                           mmio_base + mmio_stride, interrupts_.wire[1]);
+                                           mmio_base, interrupts_.wire[0], bus_.from_initiators);
+  blk_mmio_ =
+      std::make_unique<MmioDevice>("blk_mmio", disk(), executor_, bus_, mmio_base + mmio_stride,
+                                   interrupts_.wire[1], bus_.from_initiators);
+  const virtio::tlm2::DmaPortParams by_nb_transport{.protocol = virtio::tlm2::DmaProtocol::at};
+  blk_at_ =
+      std::make_unique<MmioDevice>("blk_at", disk(), executor_, bus_, mmio_base + 2 * mmio_stride,
+                                   interrupts_.wire[4], at_memory_.direct, by_nb_transport);
   rng_pci_ = std::make_unique<PciDevice>("rng_pci", entropy("rng_pci"), executor_, bus_, pci_host_,
                                          interrupts_.wire[2]);
   blk_pci_ = std::make_unique<PciDevice>("blk_pci", disk(), executor_, bus_, pci_host_,
@@ -103,6 +110,7 @@ Platform::Platform(sc_core::sc_module_name name) : sc_module(name) {
 void Platform::program() {
   MmioRegisters rng_mmio(cpu_, interrupts_, mmio_base, entropy_type, 0);
   MmioRegisters blk_mmio(cpu_, interrupts_, mmio_base + mmio_stride, block_type, 1);
+  MmioRegisters blk_at(cpu_, interrupts_, mmio_base + 2 * mmio_stride, block_type, 4);
   std::uint64_t next_bar = window_base;
   const PciPlace on_wire_2{.ecam = ecam_base, .next_bar = next_bar, .wire = 2};
   PciRegisters rng_pci(cpu_, interrupts_, on_wire_2, entropy_type);
@@ -118,6 +126,7 @@ void Platform::program() {
     use_entropy(rng_pci, "virtio-pci entropy", memory);
     use_block(blk_pci, "virtio-pci block", memory);
   }
+  use_block(blk_at, "virtio-mmio block by nb_transport", Region{"AT memory", at_base});
   check_ways_to_memory();
 }
 
@@ -181,9 +190,11 @@ void Platform::check_ways_to_memory() {
   const unsigned at = bus_.from_devices(at_base);
   std::cout << "transactions of devices: " << lt << " to LT memory without DMI, " << dmi
             << " to LT memory with DMI, " << at << " to AT memory, of which up to "
-            << at_memory_.most_outstanding() << " at once" << std::endl;
+            << at_memory_.most_outstanding() << " at once, " << at_memory_.direct_requests()
+            << " by nb_transport" << std::endl;
   require(lt > 0 && at > 0, "no transactions where there is no DMI");
   require(dmi == 0, "transactions where there is DMI");
+  require(at_memory_.direct_requests() > 0, "nothing by nb_transport");
   require(at_memory_.most_outstanding() >= 4, "16 KiB were not under way at once");
 
   // Each device did two requests in each memory, and told so each time.
@@ -192,6 +203,7 @@ void Platform::check_ways_to_memory() {
             << interrupts_.message_count(1) << " MSI-X messages" << std::endl;
   for (const unsigned wire : {0u, 1u, 2u})
     require(interrupts_.wire_count(wire) == 6, "not one interrupt a request");
+  require(interrupts_.wire_count(4) == 2, "not one interrupt a request by nb_transport");
   require(interrupts_.message_count(1) == 6, "not one message a request");
   require(interrupts_.wire_count(3) == 0 && interrupts_.message_count(0) == 0,
           "an interrupt that nobody asked for");

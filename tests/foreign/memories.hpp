@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <set>
 #include <vector>
 
 namespace foreign {
@@ -81,15 +82,22 @@ DECLARE_EXTENDED_PHASE(respond_step);
 /// Approximately timed: four phases over nb_transport and a payload event queue. It takes a request
 /// every 5 ns and answers each 40 ns later, so several are under way at once. Callers of
 /// b_transport get there through the socket's own adaptor, which plays the initiator's part of the
-/// protocol for them.
+/// protocol for them; a device that speaks nb_transport has the `direct` socket to itself.
 class AtMemory : public sc_core::sc_module {
 public:
   tlm_utils::simple_target_socket<AtMemory> socket{"socket"};
 
-  AtMemory(sc_core::sc_module_name name, std::uint64_t size) : sc_module(name), storage_(size) {
+  /// Its addresses are those of the whole platform.
+  tlm_utils::simple_target_socket<AtMemory> direct{"direct"};
+
+  /// `base` is where the platform has this memory.
+  AtMemory(sc_core::sc_module_name name, std::uint64_t size, std::uint64_t base)
+      : sc_module(name), storage_(size), base_(base) {
     socket.register_nb_transport_fw(this, &AtMemory::nb_transport_fw);
+    direct.register_nb_transport_fw(this, &AtMemory::direct_nb_transport_fw);
   }
 
+  unsigned direct_requests() const { return direct_requests_; }
   /// The most requests that were under way at once.
   unsigned most_outstanding() const { return most_outstanding_; }
 
@@ -101,14 +109,29 @@ private:
     return tlm::TLM_ACCEPTED;
   }
 
+  tlm::tlm_sync_enum direct_nb_transport_fw(tlm::tlm_generic_payload& request,
+                                            tlm::tlm_phase& phase, sc_core::sc_time& delay) {
+    if (phase == tlm::BEGIN_REQ) {
+      request.set_address(request.get_address() - base_);
+      from_direct_.insert(&request);
+      ++direct_requests_;
+    }
+    return nb_transport_fw(request, phase, delay);
+  }
+
+  tlm::tlm_sync_enum answer(tlm::tlm_generic_payload& request, tlm::tlm_phase& phase) {
+    sc_core::sc_time now;
+    auto& way_back = from_direct_.count(&request) ? direct : socket;
+    return way_back->nb_transport_bw(request, phase, now);
+  }
+
   void on_event(tlm::tlm_generic_payload& request, const tlm::tlm_phase& phase) {
     if (phase == tlm::BEGIN_REQ) {
       most_outstanding_ = std::max(most_outstanding_, ++outstanding_);
       events_.notify(request, accept_step, sc_core::sc_time(5, sc_core::SC_NS));
     } else if (phase == accept_step) {
       tlm::tlm_phase next = tlm::END_REQ;
-      sc_core::sc_time now;
-      socket->nb_transport_bw(request, next, now);
+      answer(request, next);
       events_.notify(request, respond_step, sc_core::sc_time(35, sc_core::SC_NS));
     } else if (phase == respond_step) {
       storage_.access(request);
@@ -122,13 +145,13 @@ private:
   /// One response at a time (IEEE 1666, 16.2.6): the front of ready_ is the one under way.
   void begin_response() {
     tlm::tlm_phase phase = tlm::BEGIN_RESP;
-    sc_core::sc_time now;
-    const auto sync = socket->nb_transport_bw(*ready_.front(), phase, now);
+    const auto sync = answer(*ready_.front(), phase);
     if (sync == tlm::TLM_COMPLETED || (sync == tlm::TLM_UPDATED && phase == tlm::END_RESP))
       end_response();
   }
 
   void end_response() {
+    from_direct_.erase(ready_.front());
     ready_.front()->release();
     ready_.pop_front();
     --outstanding_;
@@ -136,6 +159,9 @@ private:
   }
 
   Storage storage_;
+  std::uint64_t base_;
+  std::set<tlm::tlm_generic_payload*> from_direct_;
+  unsigned direct_requests_ = 0;
   tlm_utils::peq_with_cb_and_phase<AtMemory> events_{this, &AtMemory::on_event};
   std::deque<tlm::tlm_generic_payload*> ready_;
   unsigned outstanding_ = 0;

@@ -53,6 +53,7 @@ struct Target : sc_core::sc_module {
   std::vector<unsigned char> memory = std::vector<unsigned char>(0x2'0000);
   sc_core::sc_time latency = 20 * ns;
   bool waits = false;
+  std::uint64_t slow = ~0ull; // takes five times as long
   struct Seen {
     std::uint64_t addr;
     bool write;
@@ -66,10 +67,11 @@ struct Target : sc_core::sc_module {
   void b_transport(tlm::tlm_generic_payload& p, sc_core::sc_time& delay) {
     const std::uint64_t at = p.get_address();
     seen.push_back({at, p.is_write(), sc_core::sc_time_stamp() + delay});
+    const sc_core::sc_time time = at == slow ? 5 * latency : latency;
     if (waits)
-      wait(latency);
+      wait(time);
     else
-      delay += latency;
+      delay += time;
     if (at + p.get_data_length() > memory.size()) {
       p.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
       return;
@@ -201,10 +203,11 @@ TEST(OnChipBus, BurstsEndAt256BeatsAndAt4KiB) {
     std::uint64_t bursts, beats;
   };
   const Case cases[] = {
-      {16, 0x1000, 1, 1, 1},       {16, 0x100f, 2, 1, 2},     {16, 0x1000, 4096, 1, 256},
-      {8, 0x1000, 4096, 2, 512},   {8, 0x1000, 2048, 1, 256}, {8, 0x1000, 2049, 2, 257},
-      {1, 0x1000, 4096, 16, 4096}, {16, 0x1ff8, 16, 2, 2},    {16, 0x1ffc, 8200, 4, 514},
-      {128, 0x1000, 4096, 1, 32},  {4, 0x1ffe, 4, 2, 2},      {16, 0x1008, 4096, 2, 257}};
+      {16, 0x1000, 1, 1, 1},      {16, 0x100f, 2, 1, 2},       {16, 0x1000, 4096, 1, 256},
+      {8, 0x1000, 4096, 2, 512},  {8, 0x1000, 2048, 1, 256},   {8, 0x1000, 2049, 2, 257},
+      {8, 0x1004, 2048, 2, 257},  {1, 0x1000, 4096, 16, 4096}, {16, 0x1ff8, 16, 2, 2},
+      {16, 0x1ffc, 8200, 4, 514}, {128, 0x1000, 4096, 1, 32},  {4, 0x1ffe, 4, 2, 2},
+      {16, 0x1008, 4096, 2, 257}};
   CountingExecutor executor{"executor"};
   std::deque<OnChipBus> buses;
   std::deque<Target> targets;
@@ -307,6 +310,39 @@ TEST(OnChipBus, BlockingInitiatorsTakeTheSameTimeAndMayAnnotate) {
   EXPECT_EQ(b.target.seen.at(1).at, (41 + 12) * ns) << "an annotated delay passes first";
   EXPECT_EQ(write, 82 * ns);
   EXPECT_EQ(b.bus.reads().by_kind[BusTraffic::other].bytes, 64u);
+}
+
+TEST(OnChipBus, ResponsesOfOneInitiatorToItsThreadsComeInOrder) {
+  BlockingBench b;
+  b.target.waits = true;
+  b.target.slow = 0x1000;
+  std::array<sc_core::sc_time, 2> done;
+  for (unsigned i = 0; i < 2; ++i)
+    sc_core::sc_spawn([&, i] {
+      tlm::tlm_generic_payload p;
+      std::uint32_t value = 0;
+      test::Initiator::fill(p, tlm::TLM_READ_COMMAND, i ? 0x2000 : 0x1000, &value, 4);
+      sc_core::sc_time delay;
+      b.cpus[0].socket->b_transport(p, delay);
+      done[i] = sc_core::sc_time_stamp() + delay;
+    });
+  sc_core::sc_start();
+  EXPECT_EQ(done[0], (9 + 100 + 1 + 8) * ns);
+  EXPECT_EQ(done[1], done[0] + ns);
+}
+
+TEST(OnChipBus, AnInitiatorThatIgnoresItsDelayDoesNotOvertakeTheBus) {
+  BlockingBench b;
+  sc_core::sc_spawn([&] {
+    std::uint32_t value = 0;
+    for (int i = 0; i < 3; ++i) {
+      b.cpus[0].access(tlm::TLM_READ_COMMAND, 0x1000, &value, 4);
+      b.cpus[0].delay = sc_core::SC_ZERO_TIME;
+    }
+  });
+  sc_core::sc_start();
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(b.target.seen.at(i).at, 9 * (i + 1) * ns);
 }
 
 TEST(OnChipBus, ATargetMayWaitWhenABlockingInitiatorAsks) {

@@ -561,6 +561,16 @@ std::vector<Breach> breaches() {
          call(bw, copy, tlm::BEGIN_RESP);
          copy.set_data_ptr(nullptr);
        }},
+      {"a_payload_with_our_extensions",
+       "calls nb_transport_bw with a payload that this port did not send",
+       [](auto& bw, auto& p) {
+         tlm::tlm_generic_payload copy;
+         for (unsigned i = 0; i < tlm::max_num_extensions(); ++i)
+           copy.set_extension(i, p.get_extension(i));
+         call(bw, copy, tlm::BEGIN_RESP);
+         for (unsigned i = 0; i < tlm::max_num_extensions(); ++i)
+           copy.set_extension(i, nullptr);
+       }},
   };
 }
 
@@ -621,6 +631,26 @@ TEST(DmaPortAtBreaches, OnReturnAreReportedAndExtendedPhasesIgnored) {
   EXPECT_EQ(access.resumed, 0);
 }
 
+TEST(DmaPortAtBreaches, EndTheSimulationWithASentenceWhenNobodyHandlesReports) {
+  ExecutorModule executor("executor");
+  BadTarget target("target");
+  TlmDmaPort port("port", {.protocol = DmaProtocol::at});
+  port.socket.bind(target.socket);
+  Scope scope(executor.executor(), "net0 queue 1");
+  Access access;
+  target.phase = tlm::END_RESP;
+  sc_core::sc_start(ns);
+  scope.start([&] { return access.read(Dma(port, scope, 0), 0, 4, AccessKind::data); });
+  std::string text;
+  try {
+    sc_core::sc_start(ns);
+  } catch (const sc_core::sc_report& report) {
+    text = report.what();
+  }
+  EXPECT_NE(text.find("net0 queue 1"), std::string::npos) << text;
+  EXPECT_NE(text.find("TLM_UPDATED with a phase that must not follow"), std::string::npos) << text;
+}
+
 TEST(DmaPortAtBreaches, AResponseBeforeTheEndOfTheOneBeforeIsReported) {
   keep_reports();
   Bench b;
@@ -679,6 +709,24 @@ TEST(DmaPortWatchdog, ReportsOnceWhatIsOutstandingAndLetsTheSimulationEnd) {
                                 "  read of 4096 bytes at 0x2000 (data, queue 0) for 100 ns\n"
                                 "  and 1 that wait for their turn"}));
   EXPECT_EQ(sc_core::sc_time_stamp(), 241 * ns) << "nothing keeps the simulation alive";
+}
+
+TEST(DmaPortWatchdog, ReportsARequestOnceWhateverFollows) {
+  keep_reports();
+  Bench b({.watchdog = nanoseconds(100)});
+  b.target->choose = [](const auto& p) {
+    return AtAnswer{
+        .first = Return::end_req, .answered = p.get_address() != 0x2000, .response_after = 30 * ns};
+  };
+  b.read(0x2000);
+  b.run(150 * ns);
+  EXPECT_EQ(reports().size(), 1u);
+  for (int i = 0; i < 5; ++i) {
+    b.read(0x1000);
+    b.run(70 * ns);
+  }
+  sc_core::sc_start();
+  EXPECT_EQ(reports().size(), 1u);
 }
 
 TEST(DmaPortWatchdog, TheEndOfTheSimulationListsWhatIsOutstanding) {
