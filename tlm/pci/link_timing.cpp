@@ -50,10 +50,8 @@ constexpr std::uint32_t units(std::uint32_t payload) {
 template <class Call>
 void for_each_piece(std::uint64_t addr, std::uint32_t len, std::uint32_t limit, Call&& piece) {
   while (len != 0) {
-    const std::uint64_t end =
-        std::min((addr & ~std::uint64_t{page - 1}) + page, word_of(addr) + limit);
-    // At the end of the address space `end` wraps to 0, and the difference is right all the same.
-    const auto part = static_cast<std::uint32_t>(std::min<std::uint64_t>(len, end - addr));
+    const auto part = std::min({len, page - static_cast<std::uint32_t>(addr % page),
+                                limit - static_cast<std::uint32_t>(addr % 4)});
     piece(addr, part);
     addr += part;
     len -= part;
