@@ -315,13 +315,13 @@ LinkTiming::Write LinkTiming::cpu_write(SimTime now, std::uint64_t addr, std::ui
   SimTime accepted = now;
   for_each_piece(addr, len, params_.max_payload, [&](std::uint64_t at, std::uint32_t part) {
     const std::uint32_t bytes = in_words(at, part);
-    accepted = cpu_posted_credits_.take({end.ps}, 1, units(bytes));
-    end = down_.reserve_soon(std::max(end, fine(accepted)), overhead + bytes, patience);
+    const SimTime granted = cpu_posted_credits_.take({end.ps}, 1, units(bytes));
+    if (granted.ps > end.ps) accepted = granted;
+    end = down_.reserve_soon(std::max(end, fine(granted)), overhead + bytes, patience);
     const SimTime arrived = rounded_up(end) + params_.propagation;
     cpu_posted_credits_.give_back(arrived + params_.credit_return, 1, units(bytes));
     count(LinkDirection::downstream, TlpKind::memory_write, 1, bytes, overhead, unknown_access);
   });
-  accepted = std::max(now, accepted);
   statistics_.stalls.cpu_credits.ps += (accepted - now).ps;
   cpu_posted_end_ = end;
   const SimTime arrived = rounded_up(end) + params_.propagation;
@@ -384,7 +384,7 @@ SimTime LinkTiming::completion_not_before(SimTime now, SimTime sampled) {
   if (cpu_writes_.empty() || completions_pass()) return now;
   SimTime when = now;
   for (const Sent& sent : cpu_writes_)
-    if (sent.entered <= sampled) when = std::max(when, sent.arrived);
+    if (sent.entered <= sampled) when = std::max(when, sent.arrived + SimTime{1});
   return when;
 }
 
