@@ -548,6 +548,33 @@ TEST(LinkTiming, LatenciesOfAFile) {
   }
 }
 
+TEST(LinkTiming, RequestsAtOnceAreTheSameAsTlpByTlp) {
+  PcieLinkParams one_by_one = unlimited();
+  one_by_one.reads_in_service = 1u << 20; // no limit, but looked at
+  one_by_one.host_credits = {1u << 20, 1u << 26, 1u << 20, 0};
+  one_by_one.request_interval = SimTime{1}; // shorter than any TLP
+  LinkTiming slow(one_by_one);
+  LinkTiming fast(unlimited());
+  SimTime now{};
+  for (std::uint32_t i = 0; i < 3'000; ++i) {
+    now.ps += i * 7'919 % 700'000;
+    const std::uint64_t addr = ram + i * 1'237;
+    const std::uint32_t len = 1 + i * 7'919 % 4'096;
+    if (i % 3 == 0) {
+      EXPECT_EQ(fast.device_write(now, addr, len).arrived,
+                slow.device_write(now, addr, len).arrived)
+          << i;
+    } else {
+      const auto f = fast.device_read(now, addr, len);
+      const auto s = slow.device_read(now, addr, len);
+      EXPECT_EQ(f.sampled, s.sampled) << i;
+      EXPECT_EQ(f.complete, s.complete) << i;
+    }
+  }
+  EXPECT_EQ(fast.statistics().wire_bytes(up), slow.statistics().wire_bytes(up));
+  EXPECT_EQ(fast.statistics().wire_bytes(down), slow.statistics().wire_bytes(down));
+}
+
 TEST(LinkTiming, LatenciesThatDifferCostNoBandwidth) {
   PcieLinkParams params = unlimited();
   params.memory = {.kind = LatencyDistribution::Kind::uniform,

@@ -25,14 +25,21 @@ public:
     if (!limited()) return when;
     while (size_ != 0 && (front().when <= when || !enough(first, second))) {
       if (when < front().when) when = front().when;
-      used_[0] -= front().first;
-      used_[1] -= front().second;
-      head_ = (head_ + 1) & mask();
-      --size_;
+      drop_front();
     }
     used_[0] += first;
     used_[1] += second;
     return when;
+  }
+
+  /// At `when` that much is there, and as much as everything taken until then again: it does not
+  /// matter exactly when it comes back.
+  bool plenty(SimTime when, std::uint32_t first, std::uint32_t second = 0) {
+    if (!limited()) return true;
+    while (size_ != 0 && front().when <= when)
+      drop_front();
+    return (limit_[0] == 0 || 2 * (used_[0] + first) <= limit_[0]) &&
+           (limit_[1] == 0 || 2 * (used_[1] + second) <= limit_[1]);
   }
 
   /// What was taken comes back at `when`.
@@ -54,6 +61,12 @@ private:
   std::size_t mask() const { return entries_.size() - 1; }
   Entry& entry(std::size_t place) { return entries_[(head_ + place) & mask()]; }
   const Entry& front() const { return entries_[head_]; }
+  void drop_front() {
+    used_[0] -= front().first;
+    used_[1] -= front().second;
+    head_ = (head_ + 1) & mask();
+    --size_;
+  }
   bool enough(std::uint32_t first, std::uint32_t second) const {
     return (limit_[0] == 0 || used_[0] + first <= limit_[0]) &&
            (limit_[1] == 0 || used_[1] + second <= limit_[1]);

@@ -5,7 +5,6 @@
 
 #include <virtio/core/types.hpp>
 
-#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -15,7 +14,12 @@ namespace virtio::tlm2 {
 struct FineTime {
   std::uint64_t ps = 0;
   std::uint64_t part = 0;
-  friend constexpr auto operator<=>(FineTime, FineTime) = default;
+  friend constexpr bool operator==(FineTime, FineTime) = default;
+  friend constexpr bool operator<(FineTime a, FineTime b) {
+    return a.ps < b.ps || (a.ps == b.ps && a.part < b.part);
+  }
+  friend constexpr bool operator>=(FineTime a, FineTime b) { return !(a < b); }
+  friend constexpr bool operator<=(FineTime a, FineTime b) { return !(b < a); }
 };
 constexpr FineTime fine(SimTime time) {
   return {time.ps, 0};

@@ -78,6 +78,10 @@ LinkTiming::LinkTiming(const PcieLinkParams& params)
     : params_(checked(params)),
       completion_size_(params.completion_size ? params.completion_size : params.max_payload),
       completion_overhead_(around_a_tlp + header_3dw + (params.ecrc ? digest : 0)),
+      plain_root_complex_(params.request_interval.ps == 0 &&
+                          params.translation.where != Translation::iommu),
+      plain_memory_(params.reads_in_service == 0 &&
+                    params.memory.kind == LatencyDistribution::Kind::fixed),
       up_(schedule(params)), down_(up_), random_(params.seed, "pcie link"),
       posted_buffer_(params.posted_buffer), nonposted_queue_(params.nonposted_queue),
       posted_credits_(params.host_credits.posted_header, params.host_credits.posted_data),
@@ -101,6 +105,8 @@ void LinkTiming::advance(SimTime now) {
   now_ = std::max(now_, now);
   up_.forget(now_);
   down_.forget(now_);
+  while (!cpu_writes_.empty() && cpu_writes_.front().arrived < now_)
+    cpu_writes_.erase(cpu_writes_.begin());
 }
 
 void LinkTiming::count(LinkDirection direction, TlpKind kind, std::uint64_t tlps,
@@ -195,12 +201,36 @@ SimTime LinkTiming::enter_root_complex(FineTime last_byte_left, std::uint64_t ad
   return when;
 }
 
+/// In closed form: within 4 KiB, TLPs begin at multiples of `limit` from the first double word on.
+LinkTiming::Tlps LinkTiming::split(std::uint64_t addr, std::uint32_t len,
+                                   std::uint32_t limit) const {
+  Tlps tlps;
+  while (len != 0) {
+    const std::uint32_t part = std::min(len, page - static_cast<std::uint32_t>(addr % page));
+    const std::uint32_t words = in_words(addr, part);
+    tlps.count += (words + limit - 1) / limit;
+    tlps.words += words;
+    addr += part;
+    len -= part;
+  }
+  return tlps;
+}
+
+/// The first completion ends on a read completion boundary; after it they are of equal size.
+std::uint32_t LinkTiming::completions_of(std::uint64_t addr, std::uint32_t len) const {
+  const std::uint64_t boundary = params_.read_completion_boundary;
+  const std::uint64_t first = ((addr + completion_size_) & ~(boundary - 1)) - addr;
+  if (first >= len) return 1;
+  return 1 + (len - static_cast<std::uint32_t>(first) + completion_size_ - 1) / completion_size_;
+}
+
 LinkTiming::Write LinkTiming::device_write(SimTime now, std::uint64_t addr, std::uint32_t len,
                                            std::size_t access) {
   if (len == 0) throw std::invalid_argument("a write on a PCI Express link has no bytes");
   advance(now);
-  const std::uint32_t overhead = request_overhead(addr + (len - 1));
-  const std::uint32_t room = std::min(in_words(addr, len), params_.posted_buffer);
+  const Request request{addr, len, request_overhead(addr + (len - 1)), access, false};
+  const Tlps tlps = split(addr, len, params_.max_payload);
+  const std::uint32_t room = std::min(tlps.words, params_.posted_buffer);
   const SimTime asked = std::max(now, accepted_write_);
   const SimTime accepted = posted_buffer_.take(asked, room);
   accepted_write_ = accepted;
@@ -209,25 +239,41 @@ LinkTiming::Write LinkTiming::device_write(SimTime now, std::uint64_t addr, std:
   SimTime from = accepted;
   if (params_.translation.where == Translation::ats)
     from = translate_in_device(from, addr, len, access);
-  FineTime end = std::max(posted_end_, fine(from));
-  std::uint64_t tlps = 0;
-  std::uint64_t payload = 0;
-  for_each_piece(addr, len, params_.max_payload, [&](std::uint64_t at, std::uint32_t part) {
-    const std::uint32_t bytes = in_words(at, part);
-    const SimTime granted = posted_credits_.take({end.ps}, 1, units(bytes));
-    statistics_.stalls.posted_credits.ps += granted.ps - end.ps;
-    end = up_.reserve(std::max(end, fine(granted)), overhead + bytes);
-    written_ = std::max(written_, enter_root_complex(end, at));
-    posted_credits_.give_back(written_ + params_.credit_return, 1, units(bytes));
-    ++tlps;
-    payload += bytes;
-  });
-  posted_end_ = end;
-  posted_buffer_.give_back(rounded_up(end), room);
-  count(LinkDirection::upstream, TlpKind::memory_write, tlps, payload, overhead, access);
+  posted_end_ = std::max(posted_end_, fine(from));
+  if (plain_root_complex_ &&
+      posted_credits_.plenty({posted_end_.ps}, tlps.count, units(tlps.words)))
+    posted_end_ = write_at_once(posted_end_, tlps, request.overhead);
+  else
+    posted_end_ = write_one_by_one(posted_end_, request);
+  posted_buffer_.give_back(rounded_up(posted_end_), room);
+  count(LinkDirection::upstream, TlpKind::memory_write, tlps.count, tlps.words, request.overhead,
+        access);
   ++statistics_.device[access].requests;
   statistics_.device[access].bytes += len;
   return {accepted, written_};
+}
+
+/// While there are credits in plenty, TLPs need not be looked at one by one.
+FineTime LinkTiming::write_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead) {
+  const FineTime end = up_.reserve(from, tlps.count * overhead + tlps.words);
+  written_ = std::max(written_, rounded_up(end) + params_.propagation + params_.root_complex);
+  posted_credits_.take({from.ps}, tlps.count, units(tlps.words));
+  posted_credits_.give_back(written_ + params_.credit_return, tlps.count, units(tlps.words));
+  return end;
+}
+
+FineTime LinkTiming::write_one_by_one(FineTime from, const Request& request) {
+  FineTime end = from;
+  for_each_piece(request.addr, request.len, params_.max_payload,
+                 [&](std::uint64_t at, std::uint32_t part) {
+                   const std::uint32_t bytes = in_words(at, part);
+                   const SimTime granted = posted_credits_.take({end.ps}, 1, units(bytes));
+                   statistics_.stalls.posted_credits.ps += granted.ps - end.ps;
+                   end = up_.reserve(std::max(end, fine(granted)), request.overhead + bytes);
+                   written_ = std::max(written_, enter_root_complex(end, at));
+                   posted_credits_.give_back(written_ + params_.credit_return, 1, units(bytes));
+                 });
+  return end;
 }
 
 LinkTiming::Read LinkTiming::device_read(SimTime now, std::uint64_t addr, std::uint32_t len,
@@ -242,33 +288,74 @@ LinkTiming::Read LinkTiming::device_read(SimTime now, std::uint64_t addr, std::u
   SimTime from = accepted;
   if (params_.translation.where == Translation::ats)
     from = translate_in_device(from, addr, len, access);
-  // A read passes neither the writes nor the reads before it; writes may pass it.
-  const FineTime earliest = std::max(posted_end_, fine(from));
-  Read read{accepted, {}, {}};
+  const Request request{addr, len, request_overhead(addr + (len - 1)), access, unmapped};
+  Tlps tlps = split(addr, len, params_.max_read_request);
   for_each_piece(addr, len, params_.max_read_request, [&](std::uint64_t at, std::uint32_t part) {
-    const Piece piece = read_piece(earliest, at, part, access, unmapped);
-    read.sampled = std::max(read.sampled, piece.sampled);
-    read.complete = std::max(read.complete, piece.complete);
+    tlps.completions += completions_of(at, part);
   });
+  // A read passes neither the writes nor the reads before it; writes may pass it.
+  const FineTime earliest = std::max({posted_end_, nonposted_end_, fine(from)});
+  Read read{accepted, {}, {}};
+  if (may_read_at_once(earliest, tlps, unmapped)) {
+    const Piece all = read_at_once(earliest, tlps, request.overhead);
+    read.sampled = all.sampled;
+    read.complete = all.complete;
+  } else {
+    for_each_piece(addr, len, params_.max_read_request, [&](std::uint64_t at, std::uint32_t part) {
+      const Piece piece = read_piece(earliest, at, part, request);
+      read.sampled = std::max(read.sampled, piece.sampled);
+      read.complete = std::max(read.complete, piece.complete);
+    });
+  }
   nonposted_queue_.give_back(rounded_up(nonposted_end_), 1);
+  count(LinkDirection::upstream, TlpKind::memory_read, tlps.count, 0, request.overhead, access);
+  if (unmapped)
+    count(LinkDirection::downstream, TlpKind::completion, tlps.count, 0, completion_overhead_,
+          access);
+  else
+    count(LinkDirection::downstream, TlpKind::completion_data, tlps.completions, tlps.words,
+          completion_overhead_, access);
   ++statistics_.device[access].requests;
   statistics_.device[access].bytes += len;
   return read;
 }
 
-LinkTiming::Piece LinkTiming::read_piece(FineTime earliest, std::uint64_t addr, std::uint32_t len,
-                                         std::size_t access, bool unmapped) {
-  LinkStatistics::Stalls& stalls = statistics_.stalls;
-  const std::uint32_t overhead = request_overhead(addr + (len - 1));
-  // The first completion ends on a read completion boundary; after it they are of equal size.
-  const std::uint64_t boundary = params_.read_completion_boundary;
-  const std::uint64_t first = ((addr + completion_size_) & ~(boundary - 1)) - addr;
-  std::uint32_t completions = 1;
-  if (first < len)
-    completions +=
-        static_cast<std::uint32_t>((len - first + completion_size_ - 1) / completion_size_);
-  const std::uint32_t data = in_words(addr, len);
+bool LinkTiming::may_read_at_once(FineTime from, const Tlps& tlps, bool unmapped) {
+  const SimTime when{from.ps};
+  return plain_root_complex_ && plain_memory_ && !unmapped && cpu_writes_.empty() &&
+         tags_.plenty(when, tlps.count) &&
+         completion_space_.plenty(when, tlps.completions, units(tlps.words)) &&
+         nonposted_credits_.plenty(when, tlps.count);
+}
 
+/// While nothing is scarce: the requests leave one after the other, and so do the completions from
+/// the first one's on, as each takes longer than its request.
+LinkTiming::Piece LinkTiming::read_at_once(FineTime from, const Tlps& tlps,
+                                           std::uint32_t overhead) {
+  const SimTime on_the_way = params_.propagation + params_.root_complex;
+  const FineTime first = up_.reserve(from, overhead);
+  nonposted_end_ = tlps.count == 1 ? first : up_.reserve(first, (tlps.count - 1) * overhead);
+  const SimTime first_ready =
+      std::max(rounded_up(first) + on_the_way, written_) + params_.memory.low;
+  const SimTime served = std::max(rounded_up(nonposted_end_) + on_the_way, written_);
+  const FineTime sent =
+      down_.reserve(fine(first_ready), tlps.completions * completion_overhead_ + tlps.words);
+  const SimTime complete = rounded_up(sent) + params_.propagation;
+  const SimTime taken{from.ps};
+  tags_.take(taken, tlps.count);
+  tags_.give_back(complete, tlps.count);
+  completion_space_.take(taken, tlps.completions, units(tlps.words));
+  completion_space_.give_back(complete, tlps.completions, units(tlps.words));
+  nonposted_credits_.take(taken, tlps.count);
+  nonposted_credits_.give_back(served + params_.credit_return, tlps.count);
+  return {served + params_.memory.low, complete};
+}
+
+LinkTiming::Piece LinkTiming::read_piece(FineTime earliest, std::uint64_t addr, std::uint32_t len,
+                                         const Request& request) {
+  LinkStatistics::Stalls& stalls = statistics_.stalls;
+  const std::uint32_t completions = completions_of(addr, len);
+  const std::uint32_t data = in_words(addr, len);
   FineTime start = std::max(earliest, nonposted_end_);
   const auto wait_for = [&](LinkLedger& ledger, SimTime& stall, std::uint32_t a, std::uint32_t b) {
     const SimTime granted = ledger.take({start.ps}, a, b);
@@ -278,28 +365,21 @@ LinkTiming::Piece LinkTiming::read_piece(FineTime earliest, std::uint64_t addr, 
   wait_for(tags_, stalls.tags, 1, 0);
   wait_for(completion_space_, stalls.completion_space, completions, units(data));
   wait_for(nonposted_credits_, stalls.nonposted_credits, 1, 0);
-  nonposted_end_ = up_.reserve(start, overhead);
-  count(LinkDirection::upstream, TlpKind::memory_read, 1, 0, overhead, access);
+  nonposted_end_ = up_.reserve(start, request.overhead);
 
   const SimTime served = std::max(enter_root_complex(nonposted_end_, addr), written_);
   nonposted_credits_.give_back(served + params_.credit_return, 1);
   const SimTime started = reads_in_service_.take(served, 1);
-  const SimTime ready = unmapped ? started : started + memory_latency();
+  const SimTime ready = request.unmapped ? started : started + memory_latency();
   reads_in_service_.give_back(ready, 1);
 
   FineTime sent = fine(ready);
   if (!completions_pass())
     for (const Sent& write : cpu_writes_)
       if (write.entered <= ready) sent = std::max(sent, write.end);
-  if (unmapped) {
-    sent = down_.reserve(sent, completion_overhead_);
-    count(LinkDirection::downstream, TlpKind::completion, 1, 0, completion_overhead_, access);
-  } else {
-    sent = down_.reserve(sent, completions * completion_overhead_ + data);
-    count(LinkDirection::downstream, TlpKind::completion_data, completions, data,
-          completion_overhead_, access);
-  }
-  const SimTime complete = rounded_up(sent) + params_.propagation;
+  const std::uint32_t wire =
+      request.unmapped ? completion_overhead_ : completions * completion_overhead_ + data;
+  const SimTime complete = rounded_up(down_.reserve(sent, wire)) + params_.propagation;
   tags_.give_back(complete, 1);
   completion_space_.give_back(complete, completions, units(data));
   return {ready, complete};
@@ -325,7 +405,6 @@ LinkTiming::Write LinkTiming::cpu_write(SimTime now, std::uint64_t addr, std::ui
   statistics_.stalls.cpu_credits.ps += (accepted - now).ps;
   cpu_posted_end_ = end;
   const SimTime arrived = rounded_up(end) + params_.propagation;
-  std::erase_if(cpu_writes_, [&](const Sent& sent) { return sent.arrived <= now_; });
   cpu_writes_.push_back({now, end, arrived});
   return {accepted, arrived};
 }

@@ -136,17 +136,39 @@ private:
   SimTime walk(SimTime when, std::uint64_t addr, bool& miss);
   SimTime translate_in_device(SimTime when, std::uint64_t addr, std::uint32_t len,
                               std::size_t access);
+  struct Request {
+    std::uint64_t addr;
+    std::uint32_t len;
+    std::uint32_t overhead; ///< of every TLP of it
+    std::size_t access;
+    bool unmapped;
+  };
+  /// What a request becomes on the wire.
+  struct Tlps {
+    std::uint32_t count = 0;
+    std::uint32_t words = 0;       ///< bytes of the double words that it touches
+    std::uint32_t completions = 0; ///< of a read
+  };
+  Tlps split(std::uint64_t addr, std::uint32_t len, std::uint32_t limit) const;
+  std::uint32_t completions_of(std::uint64_t addr, std::uint32_t len) const;
+  FineTime write_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead);
+  FineTime write_one_by_one(FineTime from, const Request& request);
+  bool may_read_at_once(FineTime from, const Tlps& tlps, bool unmapped);
+
   struct Piece {
     SimTime sampled;
     SimTime complete;
   };
-  Piece read_piece(FineTime earliest, std::uint64_t addr, std::uint32_t len, std::size_t access,
-                   bool unmapped);
+  Piece read_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead);
+  Piece read_piece(FineTime earliest, std::uint64_t addr, std::uint32_t len,
+                   const Request& request);
   SimTime memory_latency();
 
   PcieLinkParams params_;
   std::uint32_t completion_size_;
   std::uint32_t completion_overhead_;
+  bool plain_root_complex_; // it delays every request alike
+  bool plain_memory_;       // likewise every read
   LinkSchedule up_;
   LinkSchedule down_;
   Random random_;
