@@ -57,6 +57,7 @@ TEST(LinkTiming, ADoorbellAndARegisterReadByHand) {
   LinkTiming link(unlimited());
   // 4 bytes: 24 on the wire, 3.317 ns; 100 ns later at the device.
   EXPECT_EQ(link.cpu_write({0}, 0x4000'0000, 4).arrived.ps, 103'317u);
+  EXPECT_EQ(LinkTiming(unlimited()).cpu_write({0}, 0x4000'0000, 512).accepted.ps, 0u);
   // Behind it 20 bytes, 2.764 ns: 6.081 ns, and 100 ns.
   const SimTime there = link.cpu_read({0}, 0x4000'0000, 4);
   EXPECT_EQ(there.ps, 106'082u);
@@ -245,7 +246,8 @@ TEST(LinkTiming, AReadSamplesAfterTheWritesBeforeItAreDone) {
   LinkTiming link(params);
   const auto write = link.device_write({0}, ram, 512);
   const auto read = link.device_read({0}, ram, 4);
-  EXPECT_GE(read.sampled, write.arrived);
+  // Its 20 bytes leave behind the write.
+  EXPECT_GE(read.sampled.ps, write.arrived.ps + 2'764 + 250'000);
   LinkTiming alone(params);
   EXPECT_LT(alone.device_read({0}, ram, 4).sampled, write.arrived) << "and would have, without it";
 }
@@ -284,8 +286,18 @@ TEST(LinkTiming, ACompletionToTheCpuDoesNotPassWritesUnlessAllowed) {
       if (relaxed || by_id)
         EXPECT_LT(complete, written);
       else
-        EXPECT_GE(complete, written);
+        EXPECT_GE(complete.ps, written.ps + 3'316) << "24 bytes behind them";
     }
+}
+
+TEST(LinkTiming, ATranslationThatTakesLongHoldsUpWhatIsBehindIt) {
+  PcieLinkParams params = unlimited();
+  params.translation.where = Translation::iommu;
+  LinkTiming link(params);
+  link.device_read({0}, ram, 4); // its page is known now
+  const auto miss = link.device_write({1'000'000}, ram + 0x10'0000, 4);
+  EXPECT_GE(link.complete_cpu({1'000'000}, 4), miss.arrived);
+  EXPECT_GE(link.device_write({1'000'000}, ram, 4).arrived, miss.arrived);
 }
 
 TEST(LinkTiming, ACompletionToTheDeviceDoesNotPassDoorbellsUnlessAllowed) {
@@ -359,6 +371,17 @@ TEST(LinkTiming, ADoorbellOfACpuThatIsAheadDelaysNobodyBeforeIt) {
   const auto read = link.device_read({0}, ram, 4096);
   EXPECT_EQ(read.complete, alone.device_read({0}, ram, 4096).complete);
   EXPECT_EQ(link.completion_not_before(read.complete, read.sampled), read.complete);
+}
+
+TEST(LinkLedger, WhatComesBackFirstIsTakenFirst) {
+  LinkLedger ledger(2);
+  EXPECT_EQ(ledger.take({0}, 1).ps, 0u);
+  EXPECT_EQ(ledger.take({0}, 1).ps, 0u);
+  ledger.give_back({100}, 1);
+  ledger.give_back({50}, 1);
+  EXPECT_FALSE(ledger.plenty({0}, 1));
+  EXPECT_EQ(ledger.take({0}, 1).ps, 50u);
+  EXPECT_EQ(ledger.take({50}, 1).ps, 100u);
 }
 
 // --- what runs out -------------------------------------------------------------------------------

@@ -329,15 +329,15 @@ bool LinkTiming::may_read_at_once(FineTime from, const Tlps& tlps, bool unmapped
 }
 
 /// While nothing is scarce: the requests leave one after the other, and so do the completions from
-/// the first one's on, as each takes longer than its request.
+/// the first one's on, as each takes longer than its request. They left after all writes, and a
+/// plain root complex keeps that order.
 LinkTiming::Piece LinkTiming::read_at_once(FineTime from, const Tlps& tlps,
                                            std::uint32_t overhead) {
   const SimTime on_the_way = params_.propagation + params_.root_complex;
   const FineTime first = up_.reserve(from, overhead);
   nonposted_end_ = tlps.count == 1 ? first : up_.reserve(first, (tlps.count - 1) * overhead);
-  const SimTime first_ready =
-      std::max(rounded_up(first) + on_the_way, written_) + params_.memory.low;
-  const SimTime served = std::max(rounded_up(nonposted_end_) + on_the_way, written_);
+  const SimTime first_ready = rounded_up(first) + on_the_way + params_.memory.low;
+  const SimTime served = rounded_up(nonposted_end_) + on_the_way;
   const FineTime sent =
       down_.reserve(fine(first_ready), tlps.completions * completion_overhead_ + tlps.words);
   const SimTime complete = rounded_up(sent) + params_.propagation;
