@@ -522,6 +522,24 @@ TEST(PcieLink, ARegisterReadBringsTheDevicesWritesAlong) {
   EXPECT_EQ(seen, 20u);
 }
 
+TEST(PcieLink, ARegisterReadWaitsForWritesThatATargetIsSlowToTake) {
+  BenchParams params;
+  params.dmi = false;
+  Bench b(params);
+  b.msi.takes = to_sc_time(microseconds(5));
+  Access message;
+  Access write;
+  b.write(message, msi_base, 1, AccessKind::message);
+  b.write(write, ram_base, 7);
+  std::uint32_t seen = 0;
+  in_thread([&] {
+    b.cpu.read<std::uint32_t>(bar);
+    seen = b.word(0);
+  });
+  run_ns(20'000);
+  EXPECT_EQ(seen, 7u);
+}
+
 TEST(PcieLink, ARegisterReadMayPassTheDevicesWritesWithRelaxedOrdering) {
   BenchParams params;
   params.link.host_credits.posted_header = 1;
