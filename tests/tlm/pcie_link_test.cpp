@@ -241,6 +241,19 @@ TEST(PcieLink, AReadSeesWritesThatWaitForCreditsAndForASlowTarget) {
   EXPECT_GT(read.ps, 5'000'000u);
 }
 
+TEST(PcieLink, AWriteByPointerDoesNotPassOneToASlowTarget) {
+  Bench b;
+  b.msi.takes = to_sc_time(microseconds(5));
+  Access message;
+  Access write;
+  b.write(message, msi_base, 1, AccessKind::message);
+  b.write(write, ram_base, 7);
+  run_ns(4'000);
+  EXPECT_EQ(b.word(0), 0u);
+  run_ns(2'000);
+  EXPECT_EQ(b.word(0), 7u);
+}
+
 TEST(PcieLink, AMessageComesAfterTheDataItAnnounces) {
   Bench b;
   std::uint32_t seen = 0;
