@@ -35,6 +35,7 @@ install(FILES LICENSE DESTINATION ${dev_doc_dir} RENAME copyright COMPONENT dev)
 install(TARGETS virtio-tlm RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 install(TARGETS virtio-tlm-riscv-virt virtio-tlm-pcie-host RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}
         COMPONENT program)
+install(DIRECTORY platforms/presets DESTINATION ${CMAKE_INSTALL_DATADIR}/virtio-tlm COMPONENT program)
 install(FILES cmake/copyright-program DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/virtio-tlm
         RENAME copyright COMPONENT program)
 

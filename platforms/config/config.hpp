@@ -71,6 +71,7 @@ struct LinkConfig : tlm2::PcieLinkParams {
 
 struct PlatformConfig : RiscvVirtConfig {
   PlatformKind kind = PlatformKind::riscv_virt;
+  std::optional<std::string> preset; // pcie_host: defaults of [platform] tables, already merged
   std::uint64_t seed = 1;
   SimTime time_limit = std::chrono::seconds{60};
   ByteSize ram{256ull << 20};

@@ -427,6 +427,13 @@ private:
     check_depth(workload, *device, path);
     check_features(*device);
     check_extent(workload, path);
+    const auto queues_of = [](const auto& function) -> unsigned {
+      if constexpr (requires { function.queues; }) return function.queues;
+      return 1;
+    };
+    if (const unsigned there = std::visit(queues_of, device->function); workload.queues > there)
+      reader_.fail(path + ".queues",
+                   fmt::format("{} is more than the device's queues, {}", workload.queues, there));
     if (const auto* block = std::get_if<BlockWorkloadConfig>(&workload.traffic))
       check_block(workload, *block, std::get<BlockConfig>(device->function), path);
     else
@@ -541,8 +548,9 @@ void refuse_foreign_tables(Reader& reader, const toml::table& root, PlatformKind
 tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path& file,
                                                     const std::vector<Override>& overrides) {
   Reader reader(file, overrides);
-  const std::optional<toml::table> root = reader.open();
+  std::optional<toml::table> root = reader.open();
   if (!root) return tl::unexpected(reader.errors());
+  reader.include_preset(*root);
 
   Config config;
   config.file = file;

@@ -62,6 +62,9 @@ const Table<PlatformConfig>& table(const PlatformConfig&) {
        {
            parameter("kind", &P::kind, {.required = true},
                      {none, "Which virtual platform is built."}),
+           parameter("preset", &P::preset, {},
+                     {none, "Name of a preset in platforms/presets, or a TOML file (a path with / "
+                            "or .toml): its [platform] tables hold where this file says nothing."}),
            parameter(
                "seed", &P::seed, {.unit = "number"},
                {assumed, "Start of every random sequence; the same seed gives the same run."}),

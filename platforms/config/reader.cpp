@@ -67,6 +67,66 @@ std::optional<toml::table> Reader::open() {
   }
 }
 
+namespace {
+
+// What is in `from` and not in `to` moves there; nodes keep the place they were read from.
+void fill(toml::table& to, toml::table& from) {
+  for (auto&& [key, node] : from) {
+    if (toml::node* there = to.get(key.str())) {
+      if (there->is_table() && node.is_table()) fill(*there->as_table(), *node.as_table());
+      continue;
+    }
+    const toml::key copy = key;
+    node.visit([&](auto& value) { to.insert(copy, std::move(value)); });
+  }
+}
+
+// Beside the programs as installed, and where this was built.
+std::vector<std::filesystem::path> preset_folders() {
+  std::error_code ignored;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  return {here.parent_path() / "share" / "virtio-tlm" / "presets", VIRTIO_TLM_PRESETS};
+}
+
+} // namespace
+
+std::filesystem::path Reader::find_preset(const std::string& name) const {
+  if (name.find('/') != std::string::npos || name.ends_with(".toml"))
+    return (file_.parent_path() / name).lexically_normal();
+  for (const auto& folder : preset_folders())
+    if (const auto file = folder / (name + ".toml"); std::filesystem::exists(file)) return file;
+  return {};
+}
+
+void Reader::include_preset(toml::table& root) {
+  toml::table* platform = root["platform"].as_table();
+  if (!platform) return;
+  const auto name = peek(*platform, "platform", "preset");
+  if (!name || !name->has_letters()) return;
+  const toml::node* node = platform->get("preset");
+  const ConfigError place =
+      override_of("platform.preset")
+          ? ConfigError{std::string(override_source), 0, 0, "platform.preset", {}}
+          : at("platform.preset", node->source());
+  const auto file = find_preset(name->string);
+  std::ifstream stream(file, std::ios::binary);
+  if (file.empty() || !stream)
+    return add(place, fmt::format("there is no preset \"{}\": platforms/presets has those that "
+                                  "come with virtio-tlm",
+                                  name->string));
+  std::ostringstream content;
+  content << stream.rdbuf();
+  try {
+    toml::table preset = toml::parse(content.view(), file.string());
+    for (const auto& [key, value] : preset)
+      if (key.str() != "platform")
+        add(at(std::string(key.str()), key.source()), "a preset has [platform] tables only");
+    if (toml::table* defaults = preset["platform"].as_table()) fill(*platform, *defaults);
+  } catch (const toml::parse_error& error) {
+    add(at({}, error.source()), fmt::format("not valid TOML: {}", error.description()));
+  }
+}
+
 void Reader::read(const toml::table& table, Object object) {
   for (const BoundParameter& parameter : object.parameters) {
     const std::string path = object.path + "." + parameter.key;
@@ -235,7 +295,8 @@ const Override* Reader::override_of(const std::string& path) const {
 RawValue Reader::raw(const toml::node& node) const {
   RawValue value;
   value.kind_name = describe(node);
-  value.base = file_.parent_path();
+  const auto& source = node.source().path;
+  value.base = source ? std::filesystem::path(*source).parent_path() : file_.parent_path();
   if (const auto* boolean = node.as_boolean()) {
     value.kind = RawValue::Kind::boolean;
     value.boolean = boolean->get();
@@ -260,7 +321,7 @@ RawValue Reader::raw(const Override& text) const {
 }
 
 ConfigError Reader::at(const std::string& key, const toml::source_region& where) const {
-  return {file_.string(), where.begin.line, where.begin.column, key, {}};
+  return {where.path ? *where.path : file_.string(), where.begin.line, where.begin.column, key, {}};
 }
 
 void Reader::add(ConfigError place, std::string sentence) {

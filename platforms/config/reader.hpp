@@ -17,6 +17,10 @@ public:
   // The root table; nullopt if the file cannot be read or is not TOML, with the error noted.
   std::optional<toml::table> open();
 
+  // Fills what `root` leaves out from the [platform] tables of the preset that it, or an override,
+  // names. Errors in there name the preset's file.
+  void include_preset(toml::table& root);
+
   // What one object consists of. `path` is its own, as --set writes it: device.blk0.
   struct Object {
     std::string path;
@@ -54,6 +58,7 @@ private:
     bool good = false;
   };
 
+  std::filesystem::path find_preset(const std::string& name) const;
   void read_table(const toml::table& table, const std::string& prefix, const Object& object);
   void set(const BoundParameter& parameter, const RawValue& raw, ConfigError place);
   const Override* override_of(const std::string& path) const;

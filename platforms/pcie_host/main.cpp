@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <fstream>
@@ -36,8 +37,12 @@ void report_cost(const pcie_host::Platform& platform, std::chrono::duration<doub
   std::uint64_t requests = 0;
   for (const auto& workload : platform.workloads())
     requests += workload->measurement().all_finished();
-  message(fmt::format("{} requests in {:.2f} s on this machine, {:.0f} a second", requests,
-                      taken.count(), static_cast<double>(requests) / taken.count()));
+  message(
+      fmt::format("{} requests in {:.2f} s on this machine, {:.0f} a second, {:.1f} delta cycles "
+                  "each",
+                  requests, taken.count(), static_cast<double>(requests) / taken.count(),
+                  static_cast<double>(sc_core::sc_delta_count()) /
+                      static_cast<double>(std::max<std::uint64_t>(requests, 1))));
 }
 
 int write_results(const pcie_host::Platform& platform, const Workspace& workspace,

@@ -60,6 +60,56 @@ void add_engine(const Sample& begin, const Sample& end, SimTime length, Limits& 
   stage("ring_write_back", "the ring engine's stage for used entries", &Stats::write_back_busy);
 }
 
+std::uint64_t per_mille(Wide part, Wide whole) {
+  return whole == 0 ? 0 : static_cast<std::uint64_t>(part * 1000 / whole);
+}
+
+/// The medium's channels and bus, from what was moved and what that takes.
+void add_medium(const Workload& workload, const BlockTimingConfig& timing, SimTime length,
+                Limits& limits) {
+  Wide channel_time = 0;
+  Wide bytes = 0;
+  for (const auto& [key, figures] : workload.measurement().figures()) {
+    const bool read = key.second == RequestKind::read;
+    channel_time += Wide{figures.requests} *
+                    (read ? timing.read_latency.count() : timing.write_latency.count());
+    bytes += figures.bytes;
+  }
+  const std::uint64_t bandwidth = timing.bandwidth.bytes_per_second;
+  constexpr std::uint64_t second_ps = 1'000'000'000'000;
+  if (bandwidth != 0) {
+    channel_time += bytes * second_ps / bandwidth;
+    limits.resources.push_back({"medium_bus", "the bus of the device's medium",
+                                per_mille(bytes * second_ps, Wide{bandwidth} * length.ps)});
+  }
+  if (timing.channels != 0)
+    limits.resources.push_back({"medium_channels", "the channels of the device's medium",
+                                per_mille(channel_time, Wide{timing.channels} * length.ps)});
+}
+
+void add_wire(const Workload& workload, const NetConfig& device, SimTime length, Limits& limits) {
+  const auto busy = [&](std::uint64_t bytes, std::uint64_t rate) {
+    return per_mille(Wide{bytes} * 8 * 1'000'000'000'000, Wide{rate} * length.ps);
+  };
+  const Sample& begin = workload.begin_sample;
+  const Sample& end = workload.end_sample;
+  if (const std::uint64_t rate = device.timing.wire_rate.bits_per_second; rate != 0)
+    limits.resources.push_back({"wire_transmit", "the wire, in the direction of transmission",
+                                busy(end.wire_transmitted - begin.wire_transmitted, rate)});
+  limits.resources.push_back(
+      {"wire_receive", "the wire, in the direction of reception",
+       busy(end.wire_received - begin.wire_received,
+            std::get<NetWorkloadConfig>(workload.config().traffic).wire_rate.bits_per_second)});
+}
+
+void add_device(const Workload& workload, SimTime length, Limits& limits) {
+  const auto& function = workload.device().config().function;
+  if (const auto* block = std::get_if<BlockConfig>(&function))
+    add_medium(workload, block->timing, length, limits);
+  else if (const auto* net = std::get_if<NetConfig>(&function))
+    add_wire(workload, *net, length, limits);
+}
+
 /// The stage that takes most of the latency.
 std::pair<Stage, std::uint64_t> longest_stage(const Figures& total) {
   std::size_t longest = 0;
@@ -80,6 +130,7 @@ Limits limits_of(const Workload& workload) {
   add_cores(begin, end, length, limits);
   add_link(begin, end, length, limits);
   add_engine(begin, end, length, limits);
+  add_device(workload, length, limits);
   return limits;
 }
 

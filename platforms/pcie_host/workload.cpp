@@ -267,6 +267,10 @@ Sample Workload::sample() const {
       sample.link_busy[static_cast<std::size_t>(direction)] = link->timing().busy(direction);
   }
   if (const TimedRingEngine* engine = device_->engine()) sample.engine = engine->stats();
+  if (far_end_) {
+    sample.wire_transmitted = far_end_->wire_bytes_received();
+    sample.wire_received = far_end_->wire_bytes_sent();
+  }
   sample.doorbells = device_->log().count(EventKind::doorbell);
   sample.interrupts = device_->log().count(EventKind::interrupt);
   return sample;

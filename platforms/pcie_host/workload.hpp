@@ -63,6 +63,8 @@ struct Sample {
   std::optional<tlm2::LinkStatistics> link;
   std::array<SimTime, 2> link_busy{}; ///< by LinkDirection
   std::optional<TimedRingEngine::Stats> engine;
+  std::uint64_t wire_transmitted = 0; ///< bytes, with what frames take beside their own
+  std::uint64_t wire_received = 0;
   std::uint64_t doorbells = 0;
   std::uint64_t interrupts = 0;
 };

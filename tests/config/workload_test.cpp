@@ -115,6 +115,41 @@ TEST_F(WorkloadConfigFile, AFeatureThatTheDeviceDoesNotOffer) {
             "offer it\n");
 }
 
+TEST_F(WorkloadConfigFile, APresetHoldsWhereTheFileSaysNothing) {
+  write("mine.toml", "[platform.link]\ngeneration = 5\nlanes = 4\n");
+  const std::string toml = "[platform]\nkind = \"pcie_host\"\npreset = \"./mine.toml\"\n"
+                           "[platform.link]\nlanes = 2\n" +
+                           block("requests = 1\n")
+                               .substr(std::string("[platform]\nkind = "
+                                                   "\"pcie_host\"\n")
+                                           .size());
+  const auto config = load(write("platform.toml", toml));
+  ASSERT_TRUE(config) << config.error()[0].text();
+  EXPECT_EQ(config->platform.link.generation, 5u);
+  EXPECT_EQ(config->platform.link.lanes, 2u);
+  EXPECT_EQ(load(write("platform.toml", toml), {{"platform.link.lanes", "1"}})->platform.link.lanes,
+            1u);
+  const auto server = load(write("platform.toml", block("requests = 1\n")),
+                           {{"platform.preset", "gen4x16-server"}});
+  ASSERT_TRUE(server) << server.error()[0].text();
+  EXPECT_EQ(server->platform.link.lanes, 16u);
+  const auto small =
+      load(write("platform.toml", block("requests = 1\n")), {{"platform.preset", "gen3x8"}});
+  ASSERT_TRUE(small) << small.error()[0].text();
+}
+
+TEST_F(WorkloadConfigFile, AnErrorInAPresetNamesItsFile) {
+  write("mine.toml", "[platform.link]\nlanes = 3\nlane = 4\n");
+  EXPECT_EQ(errors_of(write("platform.toml", block("requests = 1\n")),
+                      {{"platform.preset", "./mine.toml"}}),
+            "mine.toml:2:9: platform.link.lanes: 3 is not allowed: 1 .. 32, a power of two\n"
+            "mine.toml:3:1: platform.link.lane: unknown parameter; did you mean \"lanes\"?\n");
+  EXPECT_EQ(
+      errors_of(write("platform.toml", block("requests = 1\n")), {{"platform.preset", "gen9"}}),
+      "--set platform.preset: there is no preset \"gen9\": platforms/presets has those that "
+      "come with virtio-tlm\n");
+}
+
 TEST_F(WorkloadConfigFile, ADeviceThatIsNotOnPci) {
   EXPECT_EQ(
       errors_of(write("platform.toml", block("requests = 1\n")), {{"device.d.transport", "mmio"}}),
