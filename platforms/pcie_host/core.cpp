@@ -59,6 +59,8 @@ void Core::idle() {
   const SimTime now = tlm2::to_sim_time(sc_core::sc_time_stamp());
   std::optional<SimTime> next;
   const auto at = [&](SimTime time) { next = next ? std::min(*next, time) : time; };
+  // At the end another core may receive what this one waits for.
+  if (stopping_) at(now + microseconds(1));
   for (const QueueDriver* queue : queues_) {
     if (!queue->interrupt()) at(now + SimTime{host_.poll_interval.count()});
     if (const auto arrival = queue->next_arrival(); arrival && !stopping_)

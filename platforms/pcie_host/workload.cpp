@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 namespace virtio::platform::pcie_host {
 
@@ -114,7 +116,7 @@ Workload::Workload(const WorkloadConfig& config, const Config& platform)
     if (!frames) throw SetupError(frames.error());
     recorded_ = std::move(*frames);
   }
-  FarEndParams params{*net, config.arrival, rate(), 1, platform.platform.seed, config.device};
+  FarEndParams params{*net, config.arrival, rate(), pairs(), platform.platform.seed, config.device};
   new_far_end_ = std::make_unique<FarEnd>(params, recorded_);
   far_end_ = new_far_end_.get();
 }
@@ -145,6 +147,7 @@ std::unique_ptr<driver::Session> Workload::negotiate(std::unique_ptr<driver::Dev
   driver::SessionOptions options;
   options.features = wanted_features(platform_.platform.host);
   if (access_->type() == virtio::DeviceType::block) options.features.set(blk::VIRTIO_BLK_F_MQ);
+  if (pairs() > 1) options.features.set(net::VIRTIO_NET_F_MQ).set(net::VIRTIO_NET_F_CTRL_VQ);
   if (platform_.platform.host.completion != Completion::polling) {
     options.interrupts = driver::InterruptForm::msix;
     options.msix = &msix;
@@ -161,7 +164,10 @@ void Workload::set_up(PciDevice& device, std::unique_ptr<driver::DeviceAccess> a
     set_up_block(arena, memory, next_core);
   else
     set_up_net(arena, memory, next_core);
-  session_->go_live();
+  if (pairs() > 1)
+    enable_pairs(arena, memory);
+  else
+    session_->go_live();
 }
 
 void Workload::add_queue(std::uint16_t index, std::unique_ptr<Traffic> traffic,
@@ -212,8 +218,7 @@ void Workload::set_up_block(driver::Arena& arena, HostMemory memory,
 void Workload::set_up_net(driver::Arena& arena, HostMemory memory,
                           const std::function<Core&()>& next_core) {
   const auto& workload = std::get<NetWorkloadConfig>(config_.traffic);
-  const std::uint16_t pairs = 1;
-  for (std::uint16_t pair = 0; pair < pairs; ++pair) {
+  for (std::uint16_t pair = 0; pair < pairs(); ++pair) {
     Core& core = next_core();
     const auto receive = static_cast<std::uint16_t>(2 * pair);
     const auto transmit = static_cast<std::uint16_t>(2 * pair + 1);
@@ -223,14 +228,45 @@ void Workload::set_up_net(driver::Arena& arena, HostMemory memory,
                 std::make_unique<ReceiveTraffic>(
                     config_.depth, frames.largest_bytes(), *far_end_, [this] { return dropped(); },
                     memory, arena),
-                1, false, pairs, core);
+                1, false, pairs(), core);
     if (workload.direction != Direction::receive)
       add_queue(transmit,
                 std::make_unique<TransmitTraffic>(
                     config_.depth, std::move(frames),
                     flow_of_pair(pair, true, mac_of(device_->device())), *far_end_, memory, arena),
-                1, true, pairs, core);
+                1, true, pairs(), core);
   }
+}
+
+/// Pairs of queues that are used; 0 of a block device.
+std::uint16_t Workload::pairs() const {
+  if (std::holds_alternative<BlockWorkloadConfig>(config_.traffic)) return 0;
+  if (config_.queues != 0) return config_.queues;
+  for (const DeviceConfig& device : platform_.devices)
+    if (device.name == config_.device) return std::get<NetConfig>(device.function).queues;
+  return 1;
+}
+
+/// Goes live, and has the device use all pairs (virtio 1.4, 5.1.6.5.6).
+void Workload::enable_pairs(driver::Arena& arena, HostMemory memory) {
+  const auto& net = std::get<NetConfig>(device_->config().function);
+  auto& control = session_->add_queue(static_cast<std::uint16_t>(2 * net.queues));
+  session_->go_live();
+  const net::virtio_net_ctrl command{net::VIRTIO_NET_CTRL_MQ, net::VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET};
+  net::virtio_net_ctrl_mq_pairs_set value;
+  value.virtqueue_pairs = pairs();
+  constexpr std::uint32_t bytes = sizeof command + sizeof value;
+  const std::uint64_t at = arena.take(bytes + 1, 16);
+  std::memcpy(memory.at(at), &command, sizeof command);
+  std::memcpy(memory.at(at) + sizeof command, &value, sizeof value);
+  *memory.at(at + bytes) = std::byte{0xff};
+  const std::array<driver::Buffer, 2> chain{{{at, bytes, false}, {at + bytes, 1, true}}};
+  control.add(chain);
+  control.kick();
+  control.wait_used(sc_core::sc_time(10, sc_core::SC_MS));
+  if (*memory.at(at + bytes) != std::byte{net::VIRTIO_NET_OK})
+    throw driver::DriverError(
+        fmt::format("{} refused {} pairs of queues", config_.device, pairs()));
 }
 
 void Workload::begin(SimTime now) {

@@ -111,6 +111,8 @@ private:
   void set_up_block(driver::Arena& arena, HostMemory memory,
                     const std::function<Core&()>& next_core);
   void set_up_net(driver::Arena& arena, HostMemory memory, const std::function<Core&()>& next_core);
+  std::uint16_t pairs() const;
+  void enable_pairs(driver::Arena& arena, HostMemory memory);
   Random stream(std::string_view purpose, std::uint16_t queue) const;
   std::optional<std::uint64_t> rate() const;
 

@@ -249,6 +249,18 @@ TEST_F(PcieHost, TheMediumIsTheBottleneckWhenItsChannelsAreBusy) {
   EXPECT_NEAR(w["total"]["requests_per_second"].get<double>(), 8e6 / 20, 4000);
 }
 
+TEST_F(PcieHost, FramesOfFourPairsStayWithTheirPair) {
+  for (const std::string& fidelity : {std::string(), timed}) {
+    const auto w = workload(net("duration = \"2 ms\"\ndirection = \"both\"\nframe_bytes = 256\n"
+                                "arrival = \"poisson\"\nrate = 1_000_000\ndepth = 64\n"),
+                            fidelity + "--set device.d.queues=4");
+    EXPECT_EQ(w["dropped"], 0);
+    ASSERT_EQ(w["queues"].size(), 8u);
+    for (const auto& queue : w["queues"]) // each flow comes back where it was sent from
+      EXPECT_NEAR(queue["requests"].get<double>(), 500, 100) << queue["queue"];
+  }
+}
+
 TEST_F(PcieHost, TimedFramesInBothDirectionsAllArrive) {
   const auto w = workload(net("duration = \"2 ms\"\ndirection = \"both\"\nframes = \"imix\"\n"
                               "arrival = \"poisson\"\nrate = 200_000\ndepth = 64\n"),
