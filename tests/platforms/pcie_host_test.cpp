@@ -174,6 +174,17 @@ TEST_F(PcieHost, StagesAddUpToTheLatency) {
   EXPECT_NEAR(sum / w["total"]["latency_ps"]["mean"].get<double>(), 1, 0.0001);
 }
 
+TEST_F(PcieHost, TheStageOfASlowMediumIsData) {
+  const auto w = workload(block("requests = 500\ndepth = 4\nread_percent = 50\n"),
+                          timed + "--set device.d.timing.read_latency='100 us' --set "
+                                  "device.d.timing.write_latency='30 us'");
+  for (const auto& queue : w["queues"]) {
+    const double medium = queue["kind"] == "read" ? 100e6 : 30e6;
+    EXPECT_NEAR(queue["stage_ps"]["data"]["mean"].get<double>(), medium + 2e6, 2e6);
+    EXPECT_LT(queue["latency_ps"]["mean"], medium + 10e6);
+  }
+}
+
 TEST_F(PcieHost, TimedLittlesLawHolds) {
   for (const char* completion : {"polling", "interrupt", "napi"}) {
     const auto w = workload(block("requests = 20_000\nread_percent = 50\ndepth = 16\n"),
