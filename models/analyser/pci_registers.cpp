@@ -239,6 +239,12 @@ void PciRegisters::common_write(std::uint32_t offset, std::uint32_t value) {
 // --- notifications (4.1.5.2)
 // ----------------------------------------------------------------------------
 
+/// Whether a notification was written to the queue's address, as far as that is known.
+bool PciRegisters::goes_to(const RegisterAccess& a, const ObservedQueue& q) const {
+  return !q.notify_off || !layout_.notify_off_multiplier ||
+         a.offset == std::uint64_t{*q.notify_off} * *layout_.notify_off_multiplier;
+}
+
 void PciRegisters::notify(const RegisterAccess& a) {
   if (!a.write) return;
   const FeatureSet& features = state_.negotiated();
@@ -251,19 +257,20 @@ void PciRegisters::notify(const RegisterAccess& a) {
   const auto named = static_cast<std::uint16_t>(a.value);
   std::uint32_t index = named;
   if (features.has(VIRTIO_F_NOTIF_CONFIG_DATA)) {
-    const auto found = std::ranges::find_if(
-        state_.queues(), [&](const auto& q) { return q.second.notif_config_data == named; });
+    // A device may give several queues the same data, if their addresses differ.
+    const auto found = std::ranges::find_if(state_.queues(), [&](const auto& q) {
+      return q.second.notif_config_data == named && goes_to(a, q.second);
+    });
     if (found == state_.queues().end()) {
       report_.add(with_data ? Rule::PCI_DRV_041 : Rule::PCI_DRV_040, {}, [&] {
-        return fmt::format("{} was written; no queue's queue_notif_config_data was read as this",
-                           named);
+        return fmt::format("{} was written at offset {:#x}; no queue with this address had its "
+                           "queue_notif_config_data read as this",
+                           named, a.offset);
       });
       return;
     }
     index = found->first;
-  } else if (const ObservedQueue* q = state_.queue(index);
-             q && q->notify_off && layout_.notify_off_multiplier &&
-             a.offset != std::uint64_t{*q->notify_off} * *layout_.notify_off_multiplier) {
+  } else if (const ObservedQueue* q = state_.queue(index); q && !goes_to(a, *q)) {
     report_.add(with_data ? Rule::PCI_DRV_039 : Rule::PCI_DRV_038, named, [&] {
       return fmt::format("{} was written at offset {:#x}; this queue's is {:#x}", named, a.offset,
                          std::uint64_t{*q->notify_off} * *layout_.notify_off_multiplier);

@@ -44,6 +44,7 @@ private:
   void common_read(std::uint32_t offset, std::uint32_t value);
   void common_write(std::uint32_t offset, std::uint32_t value);
   void notify(const RegisterAccess& access);
+  bool goes_to(const RegisterAccess& notification, const ObservedQueue& queue) const;
   void isr(const RegisterAccess& access);
   void device_config(const RegisterAccess& access);
   void msix_control(const RegisterAccess& access);

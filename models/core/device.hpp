@@ -48,7 +48,7 @@ struct QueueConfig {
 
 /// Device-independent features that are offered unless the platform says otherwise.
 /// VIRTIO_F_IN_ORDER and VIRTIO_F_NOTIFICATION_DATA are implemented too, but cost some drivers more
-/// than they give.
+/// than they give; so is VIRTIO_F_NOTIF_CONFIG_DATA, on PCI.
 inline constexpr FeatureSet default_transport_features{
     VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX,      VIRTIO_F_ACCESS_PLATFORM,
     VIRTIO_F_RING_PACKED,   VIRTIO_F_ORDER_PLATFORM, VIRTIO_F_RING_RESET};

@@ -99,6 +99,7 @@ struct FeaturesConfig { // of every type
   bool in_order = false;
   bool order_platform = true;
   bool notification_data = false;
+  bool notif_config_data = false; // PCI alone
   bool ring_reset = true;
 };
 

@@ -312,6 +312,13 @@ void assign_slots(Reader& reader, std::vector<ReadDevice>& devices) {
   }
 }
 
+void check_features(Reader& reader, const std::string& path, const DeviceConfig& device) {
+  const std::string notif = path + ".features.notif_config_data";
+  if (reader.good(path + ".transport") && reader.good(notif) &&
+      device.transport != Transport::pci && device.features.notif_config_data)
+    reader.fail(notif, "is for transport = \"pci\" alone");
+}
+
 // Checks that need more than one parameter or more than one device.
 class DeviceCheck {
 public:
@@ -564,6 +571,8 @@ tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path&
   check_platform(reader, config.platform);
   check_media(reader, config.media);
   assign_slots(reader, devices);
+  for (const auto& [path, device] : devices)
+    check_features(reader, path, device);
   DeviceCheck check(reader, config.media);
   for (const auto& [path, device] : devices)
     if (reader.good(path + ".type"))

@@ -381,6 +381,9 @@ const Table<FeaturesConfig>& table(const FeaturesConfig&) {
                "notification_data", &F::notification_data, {},
                {assumed,
                 "Offer VIRTIO_F_NOTIFICATION_DATA: notifications say how far the driver is."}),
+           parameter("notif_config_data", &F::notif_config_data, {},
+                     {assumed, "Offer VIRTIO_F_NOTIF_CONFIG_DATA: the device says what names a "
+                               "queue in notifications. On PCI alone."}),
            parameter("ring_reset", &F::ring_reset, {},
                      {assumed, "Offer VIRTIO_F_RING_RESET: queues can be reset one by one."}),
        }});

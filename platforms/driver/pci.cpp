@@ -95,6 +95,9 @@ public:
     bus_.store<std::uint32_t>(common_ + 8, select);
     bus_.store<std::uint32_t>(common_ + 12, value);
   }
+  void use_features(const FeatureSet& negotiated) override {
+    notif_config_data_ = negotiated.has(VIRTIO_F_NOTIF_CONFIG_DATA);
+  }
   std::uint16_t max_queue_size(std::uint16_t queue) override {
     bus_.store<std::uint16_t>(common_ + 22, queue);
     return bus_.load<std::uint16_t>(common_ + 24);
@@ -107,8 +110,10 @@ public:
     put64(common_ + 48, at.device);
     bus_.store<std::uint16_t>(common_ + 28, 1);
     if (doorbells_.size() <= queue) doorbells_.resize(queue + 1u);
-    doorbells_[queue] =
+    Doorbell& doorbell = doorbells_[queue];
+    doorbell.address =
         notify_ + std::uint64_t{notify_multiplier_} * bus_.load<std::uint16_t>(common_ + 30);
+    doorbell.value = notif_config_data_ ? bus_.load<std::uint16_t>(common_ + 56) : queue;
   }
   bool reset_queue(std::uint16_t queue) override {
     bus_.store<std::uint16_t>(common_ + 22, queue);
@@ -120,11 +125,12 @@ public:
     return false;
   }
   void notify(std::uint16_t queue, std::optional<std::uint16_t> next) override {
+    const Doorbell& doorbell = doorbells_.at(queue);
     if (next)
-      bus_.store<std::uint32_t>(doorbells_.at(queue),
-                                static_cast<std::uint32_t>(*next) << 16 | queue);
+      bus_.store<std::uint32_t>(doorbell.address,
+                                static_cast<std::uint32_t>(*next) << 16 | doorbell.value);
     else
-      bus_.store<std::uint16_t>(doorbells_.at(queue), queue);
+      bus_.store<std::uint16_t>(doorbell.address, doorbell.value);
   }
   std::uint32_t take_interrupt() override { return bus_.load<std::uint8_t>(isr_); }
   std::uint32_t config_generation() override { return bus_.load<std::uint8_t>(common_ + 21); }
@@ -162,6 +168,12 @@ public:
   }
 
 private:
+  /// Where a queue's notifications go, and what names the queue in them (virtio 1.4, 4.1.5.2).
+  struct Doorbell {
+    std::uint64_t address = 0;
+    std::uint16_t value = 0;
+  };
+
   std::uint32_t read_config(std::uint32_t offset, unsigned width) override {
     if (!device_) throw DriverError(place_ + ": there is no device-specific configuration");
     const std::uint64_t at = device_ + offset;
@@ -232,7 +244,8 @@ private:
   std::uint64_t isr_ = 0;
   std::uint64_t device_ = 0;
   std::uint32_t notify_multiplier_ = 0;
-  std::vector<std::uint64_t> doorbells_; // by queue
+  bool notif_config_data_ = false;
+  std::vector<Doorbell> doorbells_; // by queue
 };
 
 } // namespace

@@ -177,6 +177,7 @@ FeatureSet transport_features(const FeaturesConfig& config) {
       .set(VIRTIO_F_IN_ORDER, config.in_order)
       .set(VIRTIO_F_ORDER_PLATFORM, config.order_platform)
       .set(VIRTIO_F_NOTIFICATION_DATA, config.notification_data)
+      .set(VIRTIO_F_NOTIF_CONFIG_DATA, config.notif_config_data)
       .set(VIRTIO_F_RING_RESET, config.ring_reset);
   return features;
 }

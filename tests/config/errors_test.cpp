@@ -239,6 +239,12 @@ TEST_F(ConfigErrors, ASlotThatTheTransportDoesNotHave) {
             "platform.toml:8:8: device.a.slot: 0 is not allowed: pci has slots 1 .. 31\n");
 }
 
+TEST_F(ConfigErrors, AFeatureThatTheTransportDoesNotHave) {
+  EXPECT_EQ(errors(entropy("a", "features.notif_config_data = true\n")),
+            "platform.toml:8:30: device.a.features.notif_config_data: is for transport = \"pci\" "
+            "alone\n");
+}
+
 TEST_F(ConfigErrors, MoreDevicesThanSlots) {
   std::string nine;
   for (int i = 0; i < 9; ++i)

@@ -540,6 +540,35 @@ const bool pci_cases = add_cases<PciScript>({
        t.bring_up(notif_config_data | notification_data);
        t.notify(0, broken ? 0 : 100, 4);
      }},
+    {"PCI-DRV-040", "OtherQueuesConfigData",
+     [](PciScript& t, bool broken) {
+       t.negotiate(notif_config_data);
+       t.queue(0);
+       t.queue(1);
+       t.status(0x0f);
+       t.notify(0, broken ? 101 : 100);
+       t.notify(4, 101);
+     }},
+    {"PCI-DRV-041", "OtherQueuesConfigDataWithData",
+     [](PciScript& t, bool broken) {
+       t.negotiate(notif_config_data | notification_data);
+       t.queue(0);
+       t.queue(1);
+       t.status(0x0f);
+       t.notify(broken ? 4 : 0, 100, 4);
+     }},
+    {"PCI-DRV-040", "ConfigDataThatWasNotRead",
+     [](PciScript& t, bool broken) {
+       t.negotiate(notif_config_data);
+       t.w(0x16, 0, 2);
+       t.r(0x18, 256, 2);
+       t.w(0x18, 8, 2);
+       t.addresses();
+       if (!broken) t.r(0x38, 100, 2);
+       t.w(0x1c, 1, 2);
+       t.status(0x0f);
+       t.notify(0, 100);
+     }},
     {"GEN-LAY-003", "IsrWithoutUsedBuffer",
      [](PciScript& t, bool broken) {
        t.bring_up();

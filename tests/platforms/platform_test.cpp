@@ -123,6 +123,7 @@ TEST_F(PlatformTest, FeaturesAreSwitchedOneByOne) {
       {"block", "in_order", VIRTIO_F_IN_ORDER, true},
       {"block", "order_platform", VIRTIO_F_ORDER_PLATFORM, false},
       {"block", "notification_data", VIRTIO_F_NOTIFICATION_DATA, true},
+      {"block", "notif_config_data", VIRTIO_F_NOTIF_CONFIG_DATA, true},
       {"block", "ring_reset", VIRTIO_F_RING_RESET, false},
       {"block", "seg_max", blk::VIRTIO_BLK_F_SEG_MAX, false},
       {"block", "blk_size", blk::VIRTIO_BLK_F_BLK_SIZE, false},

@@ -21,6 +21,14 @@ TEST(VirtioMmio, IdentifiesItself) {
   });
 }
 
+TEST(VirtioMmio, RefusesWhatOnlyPciHas) {
+  test::MmioBench b;
+  DeviceParams params{.name = "dut"};
+  params.transport_features.set(VIRTIO_F_NOTIF_CONFIG_DATA);
+  Device device(params, b.executor.executor(), b.port, std::make_unique<test::TestFunction>());
+  EXPECT_THROW(tlm2::VirtioMmio("other", device), std::invalid_argument);
+}
+
 TEST(VirtioMmio, FeaturesAreShownByWord) {
   Bench b;
   b.function->offered = {};

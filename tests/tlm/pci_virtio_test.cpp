@@ -207,6 +207,67 @@ TEST(VirtioPci, ADoorbellWithNotificationDataSaysWhereTheRingStands) {
   EXPECT_EQ(doorbells, (std::vector<std::pair<std::uint16_t, std::uint32_t>>{{1, 0x1234}, {1, 0}}));
 }
 
+class VirtioPciNotifConfigData : public testing::TestWithParam<std::uint32_t> {
+protected:
+  /// The value that names queue 1 in notifications, on a bench where it is 0x4201.
+  static constexpr std::uint16_t data = 0x4201;
+  PciBench bench{
+      {.pci = {.notify_off_multiplier = GetParam(), .notif_config_data_base = 0x4200},
+       .device = {.name = "dut",
+                  .transport_features = {VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_NOTIFICATION_DATA}}}};
+  std::uint16_t read_data(std::uint16_t queue) {
+    bench.select(queue);
+    return bench.common<std::uint16_t>(offsetof(PciBench::cfg, queue_notif_config_data));
+  }
+  std::uint64_t doorbell() {
+    return bench.driver.structure(VIRTIO_PCI_CAP_NOTIFY_CFG) + GetParam();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(OneAddressOrOneEach, VirtioPciNotifConfigData, testing::Values(0, 4));
+
+TEST_P(VirtioPciNotifConfigData, NamesTheQueueOnceNegotiated) {
+  bench.assign();
+  EXPECT_EQ(read_data(1), 0u) << "the field does not exist yet";
+  bench.go_live(1u << (VIRTIO_F_NOTIF_CONFIG_DATA - 32));
+  EXPECT_EQ(read_data(0), 0x4200);
+  EXPECT_EQ(read_data(1), data);
+  EXPECT_EQ(read_data(2), 0u) << "there is no such queue";
+  bench.select(1);
+  bench.set_common<std::uint16_t>(offsetof(PciBench::cfg, queue_notif_config_data), 7);
+  EXPECT_EQ(read_data(1), data) << "read-only";
+  bench.offer(1);
+  bench.memory.write<std::uint16_t>(doorbell(), data);
+  EXPECT_EQ(bench.used_idx(1), 1);
+  EXPECT_EQ(bench.used_idx(0), 0);
+}
+
+TEST_P(VirtioPciNotifConfigData, ComesWithNotificationData) {
+  bench.assign();
+  bench.go_live(1u << (VIRTIO_F_NOTIF_CONFIG_DATA - 32) | 1u << (VIRTIO_F_NOTIFICATION_DATA - 32));
+  bench.offer(1);
+  bench.memory.write<std::uint32_t>(doorbell(), 0x8001'0000u | data);
+  EXPECT_EQ(bench.used_idx(1), 1);
+  const auto& events = bench.events.events;
+  const auto rung = std::ranges::find(events, EventKind::doorbell, &Event::kind);
+  ASSERT_NE(rung, events.end());
+  EXPECT_EQ(rung->queue, 1);
+  EXPECT_EQ(rung->id, 1u);
+}
+
+TEST_P(VirtioPciNotifConfigData, IsTheIndexAgainWithoutTheFeature) {
+  bench.assign();
+  bench.go_live();
+  EXPECT_EQ(read_data(1), 0u);
+  bench.offer(1);
+  bench.memory.write<std::uint16_t>(doorbell(), 1);
+  EXPECT_EQ(bench.used_idx(1), 1);
+}
+
+TEST(VirtioPci, NotifConfigDataIsNotOfferedUnlessAskedFor) {
+  PciBench bench;
+  EXPECT_FALSE(bench.device.offered().has(VIRTIO_F_NOTIF_CONFIG_DATA));
+}
+
 // --- INTx ----------------------------------------------------------------------------------------
 
 TEST_F(VirtioPciTest, AUsedBufferAssertsTheLineUntilTheIsrIsRead) {

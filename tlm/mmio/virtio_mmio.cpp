@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 
 namespace virtio::tlm2 {
@@ -51,6 +52,9 @@ constexpr std::uint32_t max_queue = 0xffff;
 
 VirtioMmio::VirtioMmio(sc_core::sc_module_name name, Device& device, VirtioMmioParams params)
     : sc_module(name), socket("socket"), irq("irq"), device_(device), params_(std::move(params)) {
+  if (device.offered().has(VIRTIO_F_NOTIF_CONFIG_DATA))
+    throw std::invalid_argument("VIRTIO_F_NOTIF_CONFIG_DATA is for PCI (virtio 1.4, 6): leave it "
+                                "out of the transport_features of a device on virtio-mmio");
   device_.attach(*this);
   socket.register_b_transport(this, &VirtioMmio::b_transport);
   socket.register_transport_dbg(this, &VirtioMmio::transport_dbg);

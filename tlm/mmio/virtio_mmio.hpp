@@ -38,6 +38,7 @@ public:
   /// Bytes of address space a platform gives to one device.
   static constexpr std::uint64_t span = 0x1000;
 
+  /// Throws std::invalid_argument when the device offers what only PCI has.
   VirtioMmio(sc_core::sc_module_name name, Device& device, VirtioMmioParams params = {});
 
 private:

@@ -56,8 +56,9 @@ bool overlap(const Field& field, std::uint32_t offset, unsigned width) {
 
 } // namespace
 
-CommonConfig::CommonConfig(Device& device, Msix& msix)
-    : device_(device), msix_(msix), queue_sources_(device.num_queues()) {}
+CommonConfig::CommonConfig(Device& device, Msix& msix, std::uint16_t notif_config_data_base)
+    : device_(device), msix_(msix), notif_config_data_base_(notif_config_data_base),
+      queue_sources_(device.num_queues()) {}
 
 void CommonConfig::reset() {
   device_feature_select_ = driver_feature_select_ = 0;
@@ -139,7 +140,8 @@ std::uint32_t CommonConfig::read_queue_field(std::uint32_t offset) const {
   case offsetof(cfg, queue_device) + 4:
     return high(queue->device);
   case offsetof(cfg, queue_notif_config_data):
-    return device_.negotiated().has(VIRTIO_F_NOTIF_CONFIG_DATA) ? queue_select_ : 0;
+    if (!device_.negotiated().has(VIRTIO_F_NOTIF_CONFIG_DATA)) return 0;
+    return static_cast<std::uint16_t>(notif_config_data_base_ + queue_select_);
   case offsetof(cfg, queue_reset):
     return resetting(*queue);
   default: // no administration virtqueues

@@ -25,7 +25,8 @@ struct InterruptSource {
 
 class CommonConfig {
 public:
-  CommonConfig(Device& device, Msix& msix);
+  /// `notif_config_data_base`: of queue 0.
+  CommonConfig(Device& device, Msix& msix, std::uint16_t notif_config_data_base);
 
   /// `offset` is a multiple of `width`, which is 1, 2 or 4. A field that is wider or narrower than
   /// the access gives or takes the bytes that lie in it: a write merges them with the field's
@@ -53,6 +54,7 @@ private:
 
   Device& device_;
   Msix& msix_;
+  std::uint16_t notif_config_data_base_;
   std::uint32_t device_feature_select_ = 0;
   std::uint32_t driver_feature_select_ = 0;
   std::uint16_t queue_select_ = 0;

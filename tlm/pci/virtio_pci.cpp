@@ -75,7 +75,7 @@ template <class Capability> std::span<const std::byte> body_of(const Capability&
 VirtioPci::VirtioPci(sc_core::sc_module_name name, const VirtioPciParams& params, Device& device,
                      DmaPort& port)
     : sc_module(name), params_(checked(params)), device_(device), port_(port),
-      msix_(params.msix_vectors), common_(device, msix_),
+      msix_(params.msix_vectors), common_(device, msix_, params.notif_config_data_base),
       space_(identity_of(params, device.type())),
       messages_(device.executor(), device.name() + " messages"),
       timers_(device.executor(), device.name() + " message timers") {
@@ -438,7 +438,8 @@ void VirtioPci::write_msix(std::uint32_t offset, std::span<const std::byte> byte
 }
 
 void VirtioPci::notify(std::uint64_t offset, std::span<const std::byte> bytes) {
-  // The address says which queue; only without one address per queue does the value (4.1.5.2).
+  // The address says which queue; only without one address per queue does the value: the index,
+  // or queue_notif_config_data (4.1.5.2).
   if (bytes.size() < 2) return;
   const auto value = value_of(bytes);
   auto queue = static_cast<std::uint16_t>(value);
@@ -447,6 +448,8 @@ void VirtioPci::notify(std::uint64_t offset, std::span<const std::byte> bytes) {
     queue = static_cast<std::uint16_t>(offset / multiplier);
   } else if (offset != 0) {
     return;
+  } else if (device_.negotiated().has(VIRTIO_F_NOTIF_CONFIG_DATA)) {
+    queue = static_cast<std::uint16_t>(queue - params_.notif_config_data_base);
   }
   std::optional<NotificationData> data;
   if (bytes.size() == 4 && device_.negotiated().has(VIRTIO_F_NOTIFICATION_DATA))

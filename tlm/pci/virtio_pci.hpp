@@ -35,6 +35,10 @@ struct VirtioPciParams {
   unsigned msix_vectors = 4;    ///< 0..2048; 0: no MSI-X, INTx only (assumed)
   /// 0, or a power of two of at least 4 (4.1.4.4.1).
   std::uint32_t notify_off_multiplier = 4;
+  /// With VIRTIO_F_NOTIF_CONFIG_DATA, which DeviceParams::transport_features offers:
+  /// queue_notif_config_data is this plus the queue's index, modulo 2^16 (the specification's
+  /// trivial case).
+  std::uint16_t notif_config_data_base = 0;
   std::vector<PciSharedMemory> shared_memory = {};
   /// Lets an initiator's annotated delay pass before its access takes effect.
   bool timed = false;
