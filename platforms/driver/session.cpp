@@ -33,6 +33,7 @@ void Session::negotiate() {
     device_.write_status(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FAILED);
     throw DriverError(device_.place() + ": the device refuses the features");
   }
+  device_.use_features(negotiated_);
 }
 
 void Session::reset() {
@@ -106,6 +107,35 @@ Virtqueue& Session::add_queue(std::uint16_t index, const QueueOptions& options) 
   Interrupt* interrupt = queue_interrupt(index, options);
   return *queues_.emplace_back(
       std::make_unique<Virtqueue>(bus_, device_, index, options, negotiated_, arena_, interrupt));
+}
+
+void Session::restart_queue(Virtqueue& queue, const QueueOptions& options) {
+  queue.restart(options, queue_interrupt(queue.index(), options));
+}
+
+Session::~Session() {
+  if (config_thread_.valid() && !config_thread_.terminated()) config_thread_.kill();
+}
+
+void Session::on_config_change(std::function<void()> handler) {
+  if (!config_interrupt_)
+    throw DriverError(device_.place() +
+                      ": without interrupts, read the configuration now and then");
+  if (config_thread_.valid() && !config_thread_.terminated()) config_thread_.kill();
+  const auto serve = [interrupt = config_interrupt_, seen = config_interrupt_->count(),
+                      handler = std::move(handler)]() mutable {
+    for (;;) {
+      while (interrupt->count() == seen)
+        sc_core::wait(interrupt->arrived());
+      seen = interrupt->count();
+      handler();
+    }
+  };
+  config_thread_ = sc_core::sc_spawn(serve);
+}
+
+bool Session::needs_reset() {
+  return (device_.status() & VIRTIO_STATUS_DEVICE_NEEDS_RESET) != 0;
 }
 
 void Session::go_live() {

@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -43,14 +44,20 @@ public:
   /// Resets the device, negotiates, and sets the interrupt for configuration changes up. Throws
   /// DriverError when the device refuses, or cannot interrupt in the form asked for.
   Session(Bus& bus, DeviceAccess& device, const SessionOptions& options, Arena& arena);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
   /// A template, so that {} means SessionOptions.
   template <std::same_as<FeatureSet> Features>
   Session(Bus& bus, DeviceAccess& device, const Features& features, Arena& arena)
       : Session(bus, device, SessionOptions{.features = features}, arena) {}
 
   Virtqueue& add_queue(std::uint16_t index, const QueueOptions& options = {});
-  /// Sets DRIVER_OK.
+  /// Enables a queue again after Virtqueue::reset(), with other options perhaps.
+  void restart_queue(Virtqueue& queue, const QueueOptions& options);
+  /// Sets DRIVER_OK. Queues may be added and restarted afterwards, too.
   void go_live();
+  /// Resets the device and waits for the end of that. Its queues are gone: make a new session.
   void reset();
 
   const FeatureSet& negotiated() const { return negotiated_; }
@@ -59,6 +66,11 @@ public:
   Arena& arena() { return arena_; }
   /// Tells of configuration changes; null with InterruptForm::none.
   Interrupt* config_interrupt() const { return config_interrupt_; }
+  /// Has `handler` run, in a thread of its own, after every configuration interrupt; several may be
+  /// served by one run. It also comes when the device needs a reset (virtio 1.4, 2.1.2). Throws
+  /// DriverError with InterruptForm::none.
+  void on_config_change(std::function<void()> handler);
+  bool needs_reset();
 
 private:
   void negotiate();
@@ -77,6 +89,7 @@ private:
   std::map<std::uint16_t, Interrupt*> vectors_; // those in use
   Interrupt* config_interrupt_ = nullptr;
   std::optional<InterruptLine::Connection> line_;
+  sc_core::sc_process_handle config_thread_;
   std::vector<std::unique_ptr<Virtqueue>> queues_;
 };
 

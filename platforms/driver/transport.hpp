@@ -33,6 +33,8 @@ public:
 
   virtual std::uint8_t status() = 0;
   virtual void write_status(std::uint8_t status) = 0;
+  /// What FEATURES_OK settled, as far as the transport itself does something about it.
+  virtual void use_features(const FeatureSet&) {}
   virtual std::uint32_t device_features(std::uint32_t select) = 0;
   virtual void write_driver_features(std::uint32_t select, std::uint32_t value) = 0;
 
@@ -68,15 +70,22 @@ public:
   /// One field of the configuration space; 64-bit fields as two halves, guarded by the generation
   /// (virtio 1.4, 2.5.1).
   template <std::unsigned_integral T> T config(std::uint32_t offset) {
-    if constexpr (sizeof(T) <= 4) {
+    if constexpr (sizeof(T) <= 4)
       return static_cast<T>(read_config(offset, sizeof(T)));
-    } else {
-      for (;;) {
-        const std::uint32_t before = config_generation();
+    else
+      return consistent([&] {
         const std::uint64_t low = read_config(offset, 4);
         const std::uint64_t high = read_config(offset + 4, 4);
-        if (config_generation() == before) return static_cast<T>(high << 32 | low);
-      }
+        return static_cast<T>(high << 32 | low);
+      });
+  }
+  /// Fields that belong together, as `read()` returns them: read again until no change came
+  /// between (virtio 1.4, 2.5.1).
+  template <class Read> auto consistent(Read&& read) {
+    for (;;) {
+      const std::uint32_t before = config_generation();
+      const auto value = read();
+      if (config_generation() == before) return value;
     }
   }
 

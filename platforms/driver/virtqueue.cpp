@@ -16,14 +16,20 @@ using split::VIRTQ_DESC_F_WRITE;
 Virtqueue::Virtqueue(Bus& bus, DeviceAccess& device, std::uint16_t index,
                      const QueueOptions& options, const FeatureSet& negotiated, Arena& arena,
                      Interrupt* interrupt)
-    : bus_(bus), device_(device), interrupt_(interrupt), index_(index), options_(options),
-      packed_(negotiated.has(VIRTIO_F_RING_PACKED)), event_idx_(negotiated.has(VIRTIO_F_EVENT_IDX)),
-      in_order_(negotiated.has(VIRTIO_F_IN_ORDER)),
+    : bus_(bus), device_(device), arena_(arena), interrupt_(interrupt), index_(index),
+      negotiated_(negotiated), packed_(negotiated.has(VIRTIO_F_RING_PACKED)),
+      event_idx_(negotiated.has(VIRTIO_F_EVENT_IDX)), in_order_(negotiated.has(VIRTIO_F_IN_ORDER)),
       notification_data_(negotiated.has(VIRTIO_F_NOTIFICATION_DATA)) {
-  size_ = std::min(options.size, device.max_queue_size(index));
-  if (size_ == 0) throw DriverError(fmt::format("{}: there is no queue {}", device.place(), index));
+  set_up(options);
+}
+
+void Virtqueue::set_up(const QueueOptions& options) {
+  options_ = options;
+  size_ = std::min(options.size, device_.max_queue_size(index_));
+  if (size_ == 0)
+    throw DriverError(fmt::format("{}: there is no queue {}", device_.place(), index_));
   const auto zeroed = [&](std::uint64_t bytes, std::uint64_t align) {
-    const std::uint64_t at = arena.take(bytes, align);
+    const std::uint64_t at = arena_.take(bytes, align);
     const std::vector<std::byte> zeros(bytes);
     bus_.write(at, zeros);
     return at;
@@ -33,20 +39,39 @@ Virtqueue::Virtqueue(Bus& bus, DeviceAccess& device, std::uint16_t index,
                        : zeroed(split::avail_bytes(size_), split::avail_align);
   at_.device = packed_ ? zeroed(packed::event_bytes, packed::event_align)
                        : zeroed(split::used_bytes(size_), split::used_align);
-  if (!negotiated.has(VIRTIO_F_INDIRECT_DESC)) options_.indirect_from = 0;
+  if (!negotiated_.has(VIRTIO_F_INDIRECT_DESC)) options_.indirect_from = 0;
   // virtio 1.4, 2.7.5.3.1: a chain is not longer than the queue.
   options_.indirect_entries = std::min(options_.indirect_entries, size_);
   if (options_.indirect_from != 0)
-    tables_ = arena.take(16ull * options_.indirect_entries * size_, 16);
+    tables_ = arena_.take(16ull * options_.indirect_entries * size_, 16);
   free_.resize(size_);
   next_.resize(size_);
-  pending_.resize(size_);
+  pending_.assign(size_, {});
   order_.resize(size_);
   for (std::uint16_t i = 0; i < size_; ++i)
     free_[i] = i;
   free_count_ = free_entries_ = size_;
+  free_head_ = order_head_ = order_count_ = in_flight_ = 0;
+  batch_.reset();
+  avail_ = used_ = 0;
+  avail_wrap_ = used_wrap_ = true;
+  added_ = 0;
   if (!options_.interrupts) set_interrupts(false);
   device_.enable_queue(index_, size_, at_);
+}
+
+std::vector<std::uint16_t> Virtqueue::reset() {
+  if (!negotiated_.has(VIRTIO_F_RING_RESET) || !device_.reset_queue(index_))
+    throw DriverError(fmt::format("{}: queue {} cannot be reset", device_.place(), index_));
+  std::vector<std::uint16_t> tokens;
+  for (std::uint16_t token = 0; token < size_; ++token)
+    if (pending_[token].descriptors != 0) tokens.push_back(token);
+  return tokens;
+}
+
+void Virtqueue::restart(const QueueOptions& options, Interrupt* interrupt) {
+  interrupt_ = interrupt;
+  set_up(options);
 }
 
 // --- making buffers available -------------------------------------------------------------------

@@ -46,6 +46,13 @@ public:
   Virtqueue(Bus& bus, DeviceAccess& device, std::uint16_t index, const QueueOptions& options,
             const FeatureSet& negotiated, Arena& arena, Interrupt* interrupt = nullptr);
 
+  /// Resets the queue and waits for the end of that; needs VIRTIO_F_RING_RESET. Returns the tokens
+  /// whose chains were with the device or not yet taken: their buffers are the driver's again.
+  /// Throws DriverError when it takes too long.
+  std::vector<std::uint16_t> reset();
+  /// After reset(): sets it up anew in fresh memory, perhaps with another size, and enables it.
+  void restart(const QueueOptions& options, Interrupt* interrupt);
+
   std::uint16_t index() const { return index_; }
   std::uint16_t size() const { return size_; }
   std::uint16_t free_descriptors() const { return free_count_; }
@@ -89,6 +96,7 @@ private:
     std::uint64_t writable = 0;    ///< bytes
   };
 
+  void set_up(const QueueOptions& options);
   std::uint16_t take_free();
   void give_back(const Pending& pending);
   void write_split(std::uint16_t slot, const Buffer& b, std::uint16_t flags, std::uint16_t next);
@@ -103,10 +111,12 @@ private:
 
   Bus& bus_;
   DeviceAccess& device_;
+  Arena& arena_;
   Interrupt* interrupt_;
   std::uint16_t index_;
   std::uint16_t size_ = 0;
   QueueOptions options_;
+  FeatureSet negotiated_;
   bool packed_;
   bool event_idx_;
   bool in_order_;
