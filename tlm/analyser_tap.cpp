@@ -56,13 +56,37 @@ PassThrough::PassThrough(sc_core::sc_module_name name, Hook before, Hook after)
     : sc_module(name), before_(std::move(before)), after_(std::move(after)) {
   in.register_b_transport(this, &PassThrough::b_transport);
   in.register_transport_dbg(this, &PassThrough::transport_dbg);
+  in.register_nb_transport_fw(this, &PassThrough::nb_transport_fw);
+  out.register_nb_transport_bw(this, &PassThrough::nb_transport_bw);
 }
 
 void PassThrough::b_transport(tlm::tlm_generic_payload& transaction, sc_core::sc_time& delay) {
   before_(transaction);
   out->b_transport(transaction, delay);
+  answered(transaction);
+}
+
+void PassThrough::answered(tlm::tlm_generic_payload& transaction) {
   transaction.set_dmi_allowed(false);
   after_(transaction);
+}
+
+// Once a response was handed on, its payload may be somebody else's.
+tlm::tlm_sync_enum PassThrough::nb_transport_fw(tlm::tlm_generic_payload& transaction,
+                                                tlm::tlm_phase& phase, sc_core::sc_time& delay) {
+  const bool request = phase == tlm::BEGIN_REQ;
+  if (request) before_(transaction);
+  const tlm::tlm_sync_enum status = out->nb_transport_fw(transaction, phase, delay);
+  if (request &&
+      (status == tlm::TLM_COMPLETED || (status == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP)))
+    answered(transaction);
+  return status;
+}
+
+tlm::tlm_sync_enum PassThrough::nb_transport_bw(tlm::tlm_generic_payload& transaction,
+                                                tlm::tlm_phase& phase, sc_core::sc_time& delay) {
+  if (phase == tlm::BEGIN_RESP) answered(transaction);
+  return in->nb_transport_bw(transaction, phase, delay);
 }
 
 unsigned PassThrough::transport_dbg(tlm::tlm_generic_payload& transaction) {

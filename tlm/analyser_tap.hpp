@@ -14,13 +14,15 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace virtio::tlm2 {
 
-/// Forwards b_transport and transport_dbg, grants no DMI, and calls `before` and `after` around
-/// each b_transport.
+/// Forwards b_transport, nb_transport and transport_dbg, grants no DMI, and calls `before` when a
+/// request sets out and `after` when its response comes back.
 class PassThrough : public sc_core::sc_module {
 public:
   tlm_utils::simple_target_socket<PassThrough> in{"in"};
@@ -31,6 +33,11 @@ public:
 
 private:
   void b_transport(tlm::tlm_generic_payload& transaction, sc_core::sc_time& delay);
+  tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& transaction, tlm::tlm_phase& phase,
+                                     sc_core::sc_time& delay);
+  tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& transaction, tlm::tlm_phase& phase,
+                                     sc_core::sc_time& delay);
+  void answered(tlm::tlm_generic_payload& transaction);
   unsigned transport_dbg(tlm::tlm_generic_payload& transaction);
 
   Hook before_;
@@ -111,6 +118,66 @@ private:
   std::vector<Region> regions_;
   std::vector<Capability> capabilities_;
   std::array<std::uint64_t, 6> bars_{};
+};
+
+/// The check of one device's driver, switched on or off: on, it puts the tap of the transport
+/// between the device and the platform; off, it binds them directly. The platform then uses the
+/// sockets that it returns in place of the device's own. Before the simulation starts.
+class DriverCheck {
+public:
+  using Target = tlm::tlm_base_target_socket_b<32>;
+
+  DriverCheck(bool on, AnalyserTapParams params) : on_(on), params_(std::move(params)) {}
+
+  /// `registers` is the device's register window, `dma` its initiator socket, and `memory` what
+  /// that is to be bound to. Returns what to map.
+  template <class Dma, class Memory> Target& mmio(Target& registers, Dma& dma, Memory& memory) {
+    if (!on_) {
+      dma.bind(memory);
+      return registers;
+    }
+    auto tap = std::make_unique<MmioAnalyserTap>(name().c_str(), params_);
+    tap->registers.out.bind(registers);
+    Target& front = tap->registers.in;
+    connect(std::move(tap), dma, memory);
+    return front;
+  }
+
+  struct PciSockets {
+    Target& config;
+    Target& memory;
+  };
+  /// So with a function's two sockets, configuration space and memory.
+  template <class Dma, class Memory>
+  PciSockets pci(Target& config, Target& bars, Dma& dma, Memory& memory) {
+    if (!on_) {
+      dma.bind(memory);
+      return {config, bars};
+    }
+    auto tap = std::make_unique<PciAnalyserTap>(name().c_str(), params_);
+    tap->config.out.bind(config);
+    tap->memory.out.bind(bars);
+    const PciSockets front{tap->config.in, tap->memory.in};
+    connect(std::move(tap), dma, memory);
+    return front;
+  }
+
+  /// Null when switched off.
+  AnalyserTap* tap() const { return tap_.get(); }
+  const analyser::Analyser* analyser() const { return tap_ ? &tap_->analyser() : nullptr; }
+
+private:
+  std::string name() const { return params_.device + "_driver_check"; }
+  template <class Dma, class Memory>
+  void connect(std::unique_ptr<AnalyserTap> tap, Dma& dma, Memory& memory) {
+    dma.bind(tap->dma.in);
+    tap->dma.out.bind(memory);
+    tap_ = std::move(tap);
+  }
+
+  bool on_;
+  AnalyserTapParams params_;
+  std::unique_ptr<AnalyserTap> tap_;
 };
 
 } // namespace virtio::tlm2

@@ -44,7 +44,7 @@ public:
   const Device& device() const { return device_; }
   const EventCounter& events() const { return events_; }
   /// What watches its driver; null when the configuration does not ask for it.
-  const analyser::Analyser* analyser() const;
+  const analyser::Analyser* analyser() const { return check_.analyser(); }
 
 private:
   const DeviceConfig& config_;
@@ -53,8 +53,7 @@ private:
   Device device_;
   std::unique_ptr<tlm2::VirtioMmio> mmio_;
   std::unique_ptr<tlm2::VirtioPci> pci_;
-  std::unique_ptr<tlm2::MmioAnalyserTap> mmio_tap_;
-  std::unique_ptr<tlm2::PciAnalyserTap> pci_tap_;
+  tlm2::DriverCheck check_;
   sc_core::sc_signal<bool> irq_{"irq"};
 };
 

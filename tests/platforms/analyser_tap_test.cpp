@@ -94,7 +94,7 @@ TEST_P(AnalyserTap, AMisalignedUsedRingIsSeen) {
 
 TEST_P(AnalyserTap, MemoryBehindTheTapGrantsNoDmi) {
   auto& slot = machine.slots.at(0);
-  auto& dma = GetParam() ? slot.pci_tap->dma : slot.mmio_tap->dma;
+  auto& dma = slot.check->tap()->dma;
   run([&](auto&) {
     tlm::tlm_generic_payload request;
     tlm::tlm_dmi dmi;

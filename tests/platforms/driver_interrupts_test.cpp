@@ -247,7 +247,7 @@ class DriverMsix : public testing::Test {
 protected:
   /// A session on a mirror with `vectors` MSI-X vectors, over which the test adds queues.
   void run(unsigned vectors, VectorPolicy policy, std::function<void(driver::Session&)> body) {
-    Machine machine({.check_driver = true, .msix_vectors = vectors});
+    Machine machine({.check_driver = true, .pci = {.msix_vectors = vectors}});
     machine.add(std::make_unique<Mirror>(5), true);
     EXPECT_TRUE(machine.run([&] {
       const auto found = machine.probe();

@@ -37,19 +37,23 @@ std::vector<Setting> settings() {
       {VIRTIO_F_EVENT_IDX},
       {VIRTIO_F_INDIRECT_DESC},
       {VIRTIO_F_IN_ORDER},
-      {VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER, VIRTIO_F_NOTIFICATION_DATA},
+      {VIRTIO_F_NOTIF_CONFIG_DATA},
+      {VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER, VIRTIO_F_NOTIFICATION_DATA,
+       VIRTIO_F_NOTIF_CONFIG_DATA},
   };
-  const char* names[] = {"plain", "event_idx", "indirect", "in_order", "everything"};
+  const char* names[] = {"plain",    "event_idx",         "indirect",
+                         "in_order", "notif_config_data", "everything"};
   const char* ways[] = {"_dmi_", "_slow_", "_at_", "_bus_"};
   std::vector<Setting> all;
   for (const bool pci : {false, true})
     for (const bool packed : {false, true})
       for (const Way memory : {Way::dmi, Way::slow, Way::at, Way::bus})
-        for (int f = 0; f < 5; ++f) {
+        for (int f = 0; f < 6; ++f) {
           Setting s;
           s.pci = pci;
           s.memory = memory;
           s.features = all_features[f];
+          if (!pci) s.features.set(VIRTIO_F_NOTIF_CONFIG_DATA, false);
           s.features.set(VIRTIO_F_RING_PACKED, packed);
           s.queue.size = 16;
           s.queue.indirect_from = 2;

@@ -33,8 +33,9 @@ struct MachineParams {
   std::function<AtAnswer(const tlm::tlm_generic_payload&)> at = nullptr;
   /// Devices use nb_transport over a bus of their own.
   std::optional<tlm2::OnChipBusParams> bus = std::nullopt;
-  bool check_driver = false; ///< the protocol analyser sits in front of and behind every device
-  unsigned msix_vectors = 4; ///< of PCI functions
+  bool check_driver = false;    ///< the protocol analyser sits in front of and behind every device
+  bool recommendations = false; ///< and reports SHOULD, too
+  tlm2::VirtioPciParams pci = {}; ///< of all PCI functions
   sc_core::sc_time interrupt_latency = sc_core::SC_ZERO_TIME;
 };
 
@@ -79,38 +80,28 @@ public:
     std::unique_ptr<sc_core::sc_signal<bool>> irq;
     std::unique_ptr<driver::InterruptLine> own_line;
     driver::InterruptLine* line = nullptr; // where its interrupts without MSI-X arrive
-    std::unique_ptr<tlm2::MmioAnalyserTap> mmio_tap;
-    std::unique_ptr<tlm2::PciAnalyserTap> pci_tap;
+    std::unique_ptr<tlm2::DriverCheck> check;
   };
 
   Device& add(std::unique_ptr<DeviceFunction> function, bool on_pci,
               FeatureSet features = default_transport_features, EventSink* sink = nullptr) {
     const std::string name = "dev" + std::to_string(slots.size());
     Slot& slot = slots.emplace_back();
-    tlm::tlm_initiator_socket<>& dma = add_port(slot, name);
+    add_port(slot, name);
+    slot.check = std::make_unique<tlm2::DriverCheck>(params_.check_driver, tap_params(name));
     DeviceParams params{.name = name};
     params.transport_features = features;
     slot.device = std::make_unique<Device>(params, executor.executor(), *slot.port,
                                            std::move(function), sink);
     if (on_pci) {
-      slot.pci = std::make_unique<tlm2::VirtioPci>(
-          (name + "_pci").c_str(), tlm2::VirtioPciParams{.msix_vectors = params_.msix_vectors},
-          *slot.device, *slot.port);
+      slot.pci = std::make_unique<tlm2::VirtioPci>((name + "_pci").c_str(), params_.pci,
+                                                   *slot.device, *slot.port);
       ++pci_devices_;
       slot.line = intx_lines.at(pci_devices_ % 4).get();
-      if (params_.check_driver) {
-        auto& tap = slot.pci_tap;
-        tap = std::make_unique<tlm2::PciAnalyserTap>((name + "_tap").c_str(), tap_params(name));
-        dma.bind(tap->dma.in);
-        tap->dma.out.bind(bridge.upstream);
-        tap->config.out.bind(slot.pci->config);
-        tap->memory.out.bind(slot.pci->memory);
-        bridge.attach(pci_devices_, tap->config.in, tap->memory.in);
-        bridge.attach_intx(pci_devices_, slot.pci->intx);
-      } else {
-        dma.bind(bridge.upstream);
-        bridge.attach(pci_devices_, *slot.pci);
-      }
+      const auto front = slot.check->pci(slot.pci->config, slot.pci->memory, slot.port->socket,
+                                         way_to(slot, name, bridge.upstream));
+      bridge.attach(pci_devices_, front.config, front.memory);
+      bridge.attach_intx(pci_devices_, slot.pci->intx);
     } else {
       slot.mmio = std::make_unique<tlm2::VirtioMmio>((name + "_mmio").c_str(), *slot.device);
       slot.irq = std::make_unique<sc_core::sc_signal<bool>>((name + "_irq").c_str());
@@ -118,17 +109,9 @@ public:
       slot.own_line = make_line((name + "_line").c_str(), *slot.irq);
       slot.line = slot.own_line.get();
       const tlm2::AddressRange range{mmio_base + 0x1000 * mmio_devices_++, 0x1000};
-      if (params_.check_driver) {
-        auto& tap = slot.mmio_tap;
-        tap = std::make_unique<tlm2::MmioAnalyserTap>((name + "_tap").c_str(), tap_params(name));
-        dma.bind(tap->dma.in);
-        tap->dma.out.bind(router.initiators);
-        tap->registers.out.bind(slot.mmio->socket);
-        router.map(range, tap->registers.in, name);
-      } else {
-        dma.bind(router.initiators);
-        router.map(range, slot.mmio->socket, name);
-      }
+      auto& front = slot.check->mmio(slot.mmio->socket, slot.port->socket,
+                                     way_to(slot, name, router.initiators));
+      router.map(range, front, name);
     }
     return *slot.device;
   }
@@ -164,22 +147,25 @@ public:
   std::vector<std::string> violations;
 
 private:
-  /// A device's way to memory, up to the socket that is left to bind.
-  tlm::tlm_initiator_socket<>& add_port(Slot& slot, const std::string& name) {
+  void add_port(Slot& slot, const std::string& name) {
     tlm2::DmaPortParams params{.timed = params_.timed_dma};
     if (params_.at || params_.bus) params.protocol = tlm2::DmaProtocol::at;
     slot.port = std::make_unique<tlm2::TlmDmaPort>((name + "_port").c_str(), params);
+  }
+  /// What a device's DMA is bound to, so that it ends at `target`.
+  template <class Target>
+  tlm::tlm_base_target_socket_b<32>& way_to(Slot& slot, const std::string& name, Target& target) {
     if (params_.bus) {
       slot.bus = std::make_unique<tlm2::OnChipBus>((name + "_bus").c_str(), executor.executor(),
                                                    *params_.bus);
-      slot.port->socket.bind(slot.bus->initiators);
-      return slot.bus->target;
+      slot.bus->target.bind(target);
+      return slot.bus->initiators;
     }
-    if (!params_.at) return slot.port->socket;
+    if (!params_.at) return target;
     slot.at = std::make_unique<AtAdaptor>((name + "_at").c_str());
     slot.at->choose = params_.at;
-    slot.port->socket.bind(slot.at->socket);
-    return slot.at->out;
+    slot.at->out.bind(target);
+    return slot.at->socket;
   }
   std::unique_ptr<driver::InterruptLine> make_line(const char* name,
                                                    sc_core::sc_signal<bool>& signal) {
@@ -190,6 +176,7 @@ private:
   }
   tlm2::AnalyserTapParams tap_params(const std::string& name) {
     return {.device = name,
+            .recommendations = params_.recommendations,
             .sink = [this](const analyser::Violation& v) { violations.push_back(to_string(v)); }};
   }
   MachineParams params_;
