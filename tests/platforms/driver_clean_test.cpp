@@ -56,7 +56,7 @@ TEST_P(ReferenceDriverIsClean, InTrafficAndResets) {
   FeatureSet features{VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_ORDER_PLATFORM, VIRTIO_F_RING_RESET};
   for (unsigned i = 0; i < std::size(bits); ++i)
     features.set(bits[i], mask >> i & 1);
-  if (!form.pci && features.has(VIRTIO_F_NOTIF_CONFIG_DATA)) GTEST_SKIP() << "PCI alone has it";
+  if (!form.pci) features.set(VIRTIO_F_NOTIF_CONFIG_DATA, false); // PCI alone has it
   Machine machine({.dmi = false,
                    .timed_dma = true,
                    .memory_latency = sc_core::sc_time(50, sc_core::SC_NS),
