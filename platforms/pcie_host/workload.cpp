@@ -19,7 +19,7 @@ DeviceParams device_params(const DeviceConfig& device) {
   params.reset_timeout = virtio::picoseconds(device.reset_timeout.count());
   params.transport_features = transport_features(device.features);
   if (device.fidelity == Fidelity::timed) {
-    params.timed_ring = device.ring;
+    params.timed_ring.emplace(device.ring);
     params.timed_ring->clock = device.ring.clock.hertz;
     if (const std::string problem = problem_with(*params.timed_ring); !problem.empty())
       throw SetupError(fmt::format("device.{}.ring: {}", device.name, problem));

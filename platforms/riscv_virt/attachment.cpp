@@ -1,6 +1,6 @@
+#include <virtio/platforms/parts/functions.hpp>
 #include <virtio/platforms/riscv_virt/attachment.hpp>
 #include <virtio/platforms/riscv_virt/device_tree.hpp>
-#include <virtio/platforms/parts/functions.hpp>
 
 #include <algorithm>
 

@@ -4,8 +4,8 @@
 
 #include <virtio/core/device.hpp>
 #include <virtio/platforms/config/config.hpp>
-#include <virtio/platforms/riscv_virt/plic.hpp>
 #include <virtio/platforms/parts/workspace.hpp>
+#include <virtio/platforms/riscv_virt/plic.hpp>
 #include <virtio/tlm/analyser_tap.hpp>
 #include <virtio/tlm/dma_port.hpp>
 #include <virtio/tlm/mmio/virtio_mmio.hpp>

@@ -6,6 +6,7 @@
 
 #include <virtio/platforms/config/config.hpp>
 #include <virtio/platforms/driver/session.hpp>
+#include <virtio/platforms/parts/workspace.hpp>
 #include <virtio/platforms/riscv_virt/attachment.hpp>
 #include <virtio/platforms/riscv_virt/clint.hpp>
 #include <virtio/platforms/riscv_virt/console_script.hpp>
@@ -16,7 +17,6 @@
 #include <virtio/platforms/riscv_virt/terminal.hpp>
 #include <virtio/platforms/riscv_virt/uart.hpp>
 #include <virtio/platforms/riscv_virt/uart_log.hpp>
-#include <virtio/platforms/parts/workspace.hpp>
 #include <virtio/tlm/executor.hpp>
 #include <virtio/tlm/memory.hpp>
 #include <virtio/tlm/pci/host_bridge.hpp>

@@ -46,8 +46,7 @@ TEST_F(Parameters, APrintedDefaultIsAcceptedBack) {
   std::vector<Override> overrides;
   for (const ParameterInfo& parameter : parameters()) {
     const std::string& shown = parameter.fallback;
-    if (!parameter.path.starts_with("platform.") || shown == "required" ||
-        shown == "none")
+    if (!parameter.path.starts_with("platform.") || shown == "required" || shown == "none")
       continue;
     // Of another kind of platform.
     if (parameter.path.starts_with("platform.host.") || parameter.path.starts_with("platform.link"))

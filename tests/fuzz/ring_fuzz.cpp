@@ -81,7 +81,7 @@ public:
     params.transport_features.set(VIRTIO_F_IN_ORDER)
         .set(VIRTIO_F_NOTIFICATION_DATA)
         .set(VIRTIO_F_NOTIF_CONFIG_DATA);
-    if (timed) params.timed_ring = small_engine();
+    if (timed) params.timed_ring.emplace(small_engine());
     device_ = std::make_unique<Device>(params, *executor_, *port_, make_function(),
                                        static_cast<EventSink*>(this));
     device_->attach(*this);

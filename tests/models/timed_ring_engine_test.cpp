@@ -27,7 +27,7 @@ struct TimedDevice {
     function = f.get();
     DeviceParams params{.name = "dut"};
     params.transport_features.set(VIRTIO_F_IN_ORDER);
-    params.timed_ring = std::move(ring);
+    if (ring) params.timed_ring.emplace(*ring);
     function->queues = 4;
     device = std::make_unique<Device>(params, executor, port, std::move(f), &sink);
     device->attach(transport);

@@ -262,7 +262,7 @@ template <class Port> struct TestDevice {
     function = f.get();
     DeviceParams params{.name = "dut"};
     params.transport_features.set(VIRTIO_F_IN_ORDER).set(VIRTIO_F_NOTIFICATION_DATA);
-    if (timed_ring) params.timed_ring = instant_ring();
+    if (timed_ring) params.timed_ring.emplace(instant_ring());
     device = std::make_unique<Device>(params, executor, port, std::move(f), &sink);
     device->attach(transport);
   }
