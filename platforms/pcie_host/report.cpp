@@ -118,6 +118,19 @@ Json describe(const Workload& workload) {
   return result;
 }
 
+Json violations_of(const analyser::Analyser& analyser) {
+  Json list = Json::array();
+  for (const auto& [first, count] : analyser.violations()) {
+    Json entry{{"id", first.id},
+               {"count", count},
+               {"first_ps", first.time.ps},
+               {"evidence", first.evidence}};
+    if (first.queue) entry["queue"] = *first.queue;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 } // namespace
 
 Json summary(const Platform& platform) {
@@ -128,6 +141,9 @@ Json summary(const Platform& platform) {
               {"workloads", Json::array()}};
   for (const auto& workload : platform.workloads())
     result["workloads"].push_back(describe(*workload));
+  for (const auto& device : platform.devices())
+    if (device->analyser())
+      result["violations"][device->config().name] = violations_of(*device->analyser());
   return result;
 }
 

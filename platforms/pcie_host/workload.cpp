@@ -87,7 +87,8 @@ PciDevice::PciDevice(sc_core::sc_module_name name, const DeviceConfig& device, c
     : sc_module(name), config_(device), port_("dma", port_params(device)),
       device_(device_params(device), executor.executor(), port_,
               make_function(device, config, workspace, std::move(far_end)), &log_),
-      pci_("pci", pci_params(device_), device_, port_) {
+      pci_("pci", pci_params(device_), device_, port_),
+      check_(config.platform.check_driver, {.device = device.name}) {
   if (device.fidelity == Fidelity::timed)
     link_ = std::make_unique<tlm2::PcieLink>("link", link_params(config, device), executor,
                                              host_ranges);
@@ -95,15 +96,15 @@ PciDevice::PciDevice(sc_core::sc_module_name name, const DeviceConfig& device, c
 
 void PciDevice::attach(tlm2::HostBridge& bridge) {
   if (!link_) {
-    port_.socket.bind(bridge.upstream);
-    bridge.attach(config_.slot, pci_);
-    return;
+    const auto front = check_.pci(pci_.config, pci_.memory, port_.socket, bridge.upstream);
+    bridge.attach(config_.slot, front.config, front.memory);
+  } else {
+    const auto front = check_.pci(pci_.config, pci_.memory, port_.socket, link_->upstream);
+    link_->host.bind(bridge.upstream);
+    link_->function_config.bind(front.config);
+    link_->function_memory.bind(front.memory);
+    bridge.attach(config_.slot, link_->config, link_->memory);
   }
-  port_.socket.bind(link_->upstream);
-  link_->host.bind(bridge.upstream);
-  link_->function_config.bind(pci_.config);
-  link_->function_memory.bind(pci_.memory);
-  bridge.attach(config_.slot, link_->config, link_->memory);
   bridge.attach_intx(config_.slot, pci_.intx);
 }
 

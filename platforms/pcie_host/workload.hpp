@@ -9,6 +9,7 @@
 #include <virtio/platforms/pcie_host/block_traffic.hpp>
 #include <virtio/platforms/pcie_host/net_traffic.hpp>
 #include <virtio/platforms/pcie_host/queue_driver.hpp>
+#include <virtio/tlm/analyser_tap.hpp>
 #include <virtio/tlm/dma_port.hpp>
 #include <virtio/tlm/pci/host_bridge.hpp>
 #include <virtio/tlm/pci/pcie_link.hpp>
@@ -46,6 +47,8 @@ public:
   std::size_t outstanding() const { return port_.outstanding(); }
   DeviceLog& log() { return log_; }
   const DeviceLog& log() const { return log_; }
+  /// What watches its driver; null when the configuration does not ask for it.
+  const analyser::Analyser* analyser() const { return check_.analyser(); }
 
 private:
   const DeviceConfig& config_;
@@ -54,6 +57,7 @@ private:
   Device device_;
   tlm2::VirtioPci pci_;
   std::unique_ptr<tlm2::PcieLink> link_;
+  tlm2::DriverCheck check_;
 };
 
 /// The counters of everything that may limit a workload, at one time.

@@ -283,6 +283,24 @@ TEST_F(PcieHost, TimedFramesInBothDirectionsAllArrive) {
     EXPECT_NEAR(queue["requests"].get<double>(), 400, 60);
 }
 
+TEST_F(PcieHost, TheDriverKeepsTheRulesInEveryFormatOfTheRing) {
+  const std::string traffic = block("requests = 500\nread_percent = 50\ndepth = 8\nbatch = 4\n");
+  for (const char* ring : {"split", "packed"})
+    for (const char* on : {"false", "true"}) {
+      std::string options = std::string("--set platform.host.ring=") + ring;
+      for (const char* key : {"event_index", "indirect", "in_order", "notification_data"})
+        options += std::string(" --set platform.host.") + key + "=" + on;
+      for (const char* key : {"in_order", "notification_data"})
+        options += std::string(" --set device.d.features.") + key + "=" + on;
+      for (const std::string& fidelity : {std::string(), " " + timed}) {
+        const json s = summary("check_driver = true\n" + traffic, options + fidelity);
+        ASSERT_TRUE(s.contains("violations")) << options;
+        EXPECT_EQ(s["violations"]["d"], json::array()) << options << fidelity;
+      }
+    }
+  EXPECT_FALSE(summary(traffic).contains("violations"));
+}
+
 TEST_F(PcieHost, AMediumIsReadAndItsOriginalStaysAsItIs) {
   std::string content(1 << 20, '\0');
   for (std::size_t i = 0; i < content.size(); ++i)
