@@ -31,9 +31,8 @@ struct RiscvVirtConfig {
   SimTime watchdog{0}; // longest silence of the UART while the script still waits; 0: no limit
   std::filesystem::path firmware = "/usr/lib/u-boot/qemu-riscv64/u-boot.bin";
   ByteSize reserved_memory{
-      16ull << 20};          // at the top of RAM, kept from the firmware for our own driver
-  bool own_driver = false;   // after the script: stop the CPU and run our own driver
-  bool check_driver = false; // watch every device with the protocol analyser
+      16ull << 20};        // at the top of RAM, kept from the firmware for our own driver
+  bool own_driver = false; // after the script: stop the CPU and run our own driver
   CpuConfig cpu;
 };
 
@@ -75,8 +74,9 @@ struct PlatformConfig : RiscvVirtConfig {
   std::uint64_t seed = 1;
   SimTime time_limit = std::chrono::seconds{60};
   ByteSize ram{256ull << 20};
-  HostConfig host; // pcie_host
-  LinkConfig link; // pcie_host
+  bool check_driver = false; // watch every device with the protocol analyser
+  HostConfig host;           // pcie_host
+  LinkConfig link;           // pcie_host
 };
 
 struct MediaConfig {

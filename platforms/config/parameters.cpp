@@ -72,6 +72,10 @@ const Table<PlatformConfig>& table(const PlatformConfig&) {
                      {assumed, "Simulated time after which the run is stopped as failed."}),
            parameter("ram", &P::ram, {.min = 16 * mib, .max = 64 * gib, .multiple_of = mib},
                      {assumed, "Size of the machine's memory."}),
+           parameter("check_driver", &P::check_driver, {},
+                     {assumed, "Watch every device with the protocol analyser and report what "
+                               "its driver does against the specification. Devices then reach "
+                               "memory by transactions, not by pointers."}),
        }});
   return rows;
 }
@@ -96,10 +100,6 @@ const Table<RiscvVirtConfig>& table(const RiscvVirtConfig&) {
            parameter("own_driver", &P::own_driver, {},
                      {assumed, "After the script, stop the CPU and let our own driver use the "
                                "entropy and console devices."}),
-           parameter("check_driver", &P::check_driver, {},
-                     {assumed, "Watch every device with the protocol analyser and report what "
-                               "its driver does against the specification. Devices then reach "
-                               "memory by transactions, not by pointers."}),
        }});
   return rows;
 }
