@@ -20,6 +20,8 @@ public:
 
 class Workspace {
 public:
+  /// Of nothing: for devices that open no file.
+  Workspace() = default;
   /// Makes the folder and the working copies, over those of an earlier run. Throws SetupError.
   Workspace(const Config& config, std::filesystem::path folder);
 

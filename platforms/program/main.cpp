@@ -3,6 +3,7 @@
 #include <virtio/platforms/config/run_options.hpp>
 #include <virtio/platforms/config/suggest.hpp>
 #include <virtio/platforms/program/executable.hpp>
+#include <virtio/platforms/program/migrate_command.hpp>
 #include <virtio/platforms/program/pcie_command.hpp>
 #include <virtio/platforms/program/sweep/sweep.hpp>
 
@@ -132,6 +133,7 @@ int main(int argc, char** argv) {
                          "  virtio-tlm params net");
 
   const auto pcie = add_pcie_command(app);
+  const auto migrate = add_migrate_command(app);
 
   try {
     app.parse(argc, argv);
@@ -141,5 +143,6 @@ int main(int argc, char** argv) {
   if (run_command->parsed()) return run(raw, std::vector<char*>(argv + 2, argv + argc));
   if (sweep_command->parsed()) return sweep::sweep(sweep_arguments);
   if (app.got_subcommand("pcie")) return pcie();
+  if (app.got_subcommand("migrate-check")) return migrate();
   return params(component);
 }
