@@ -9,15 +9,35 @@ namespace virtio::net {
 
 inline constexpr unsigned VIRTIO_NET_F_CSUM = 0;
 inline constexpr unsigned VIRTIO_NET_F_GUEST_CSUM = 1;
+inline constexpr unsigned VIRTIO_NET_F_CTRL_GUEST_OFFLOADS = 2;
 inline constexpr unsigned VIRTIO_NET_F_MTU = 3;
 inline constexpr unsigned VIRTIO_NET_F_MAC = 5;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_TSO4 = 7;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_TSO6 = 8;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_ECN = 9;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_UFO = 10;
+inline constexpr unsigned VIRTIO_NET_F_HOST_TSO4 = 11;
+inline constexpr unsigned VIRTIO_NET_F_HOST_TSO6 = 12;
+inline constexpr unsigned VIRTIO_NET_F_HOST_ECN = 13;
+inline constexpr unsigned VIRTIO_NET_F_HOST_UFO = 14;
 inline constexpr unsigned VIRTIO_NET_F_MRG_RXBUF = 15;
 inline constexpr unsigned VIRTIO_NET_F_STATUS = 16;
 inline constexpr unsigned VIRTIO_NET_F_CTRL_VQ = 17;
+inline constexpr unsigned VIRTIO_NET_F_CTRL_RX = 18;
+inline constexpr unsigned VIRTIO_NET_F_CTRL_VLAN = 19;
+inline constexpr unsigned VIRTIO_NET_F_CTRL_RX_EXTRA = 20;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_ANNOUNCE = 21;
 inline constexpr unsigned VIRTIO_NET_F_MQ = 22;
+inline constexpr unsigned VIRTIO_NET_F_CTRL_MAC_ADDR = 23;
 inline constexpr unsigned VIRTIO_NET_F_HASH_TUNNEL = 51;
+inline constexpr unsigned VIRTIO_NET_F_NOTF_COAL = 53;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_USO4 = 54;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_USO6 = 55;
+inline constexpr unsigned VIRTIO_NET_F_HOST_USO = 56;
 inline constexpr unsigned VIRTIO_NET_F_HASH_REPORT = 57;
+inline constexpr unsigned VIRTIO_NET_F_GUEST_HDRLEN = 59;
 inline constexpr unsigned VIRTIO_NET_F_RSS = 60;
+inline constexpr unsigned VIRTIO_NET_F_RSC_EXT = 61;
 inline constexpr unsigned VIRTIO_NET_F_STANDBY = 62;
 inline constexpr unsigned VIRTIO_NET_F_SPEED_DUPLEX = 63;
 
@@ -28,12 +48,44 @@ inline constexpr std::uint8_t VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
 inline constexpr std::uint8_t VIRTIO_NET_HDR_F_DATA_VALID = 2;
 inline constexpr std::uint8_t VIRTIO_NET_HDR_F_RSC_INFO = 4;
 inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_NONE = 0;
+inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_TCPV4 = 1;
+inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_UDP = 3;
+inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_TCPV6 = 4;
+inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_UDP_L4 = 5;
+inline constexpr std::uint8_t VIRTIO_NET_HDR_GSO_ECN = 0x80;
+
+/// Of `speed`, in Mbit/s, and of `duplex`. (5.1.4.1 has the last two the wrong way round.)
+inline constexpr std::uint32_t max_speed = 0x7fff'ffff;
+inline constexpr std::uint32_t unknown_speed = 0xffff'ffff;
+inline constexpr std::uint8_t unknown_duplex = 0xff;
+inline constexpr std::uint8_t half_duplex = 0;
+inline constexpr std::uint8_t full_duplex = 1;
 
 inline constexpr std::uint8_t VIRTIO_NET_OK = 0;
 inline constexpr std::uint8_t VIRTIO_NET_ERR = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_RX = 0;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_RX_PROMISC = 0;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_RX_ALLMULTI = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_RX_ALLUNI = 2;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_RX_NOMULTI = 3;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_RX_NOUNI = 4;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_RX_NOBCAST = 5;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_MAC = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_MAC_TABLE_SET = 0;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_MAC_ADDR_SET = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_VLAN = 2;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_VLAN_ADD = 0;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_VLAN_DEL = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_ANNOUNCE = 3;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_ANNOUNCE_ACK = 0;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ = 4;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET = 0;
 inline constexpr std::uint16_t VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_GUEST_OFFLOADS = 5;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET = 0;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_NOTF_COAL = 6;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_NOTF_COAL_TX_SET = 0;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_NOTF_COAL_RX_SET = 1;
 
 /// The front of every control command (5.1.6.5); its own data follow, then the driver's room for
 /// `ack`.
@@ -47,6 +99,19 @@ struct virtio_net_ctrl_mq_pairs_set {
   le16 virtqueue_pairs;
 };
 static_assert(sizeof(virtio_net_ctrl_mq_pairs_set) == 2);
+
+/// In front of each of the two tables of VIRTIO_NET_CTRL_MAC_TABLE_SET.
+struct virtio_net_ctrl_mac {
+  le32 entries;
+};
+static_assert(sizeof(virtio_net_ctrl_mac) == 4);
+
+/// virtio_net_ctrl_coal_rx and virtio_net_ctrl_coal_tx.
+struct virtio_net_ctrl_coal {
+  le32 max_packets;
+  le32 usecs;
+};
+static_assert(sizeof(virtio_net_ctrl_coal) == 8);
 
 /// Precedes every frame in both directions. VIRTIO_NET_F_HASH_REPORT would add fields; it is not
 /// offered.

@@ -3,14 +3,35 @@
 #include <virtio/core/chain_io.hpp>
 #include <virtio/net/net.hpp>
 
-#include <array>
+#include <cstring>
 #include <utility>
 
 namespace virtio::net {
 
 namespace {
-/// The longest command that is known; longer ones are wrong.
-constexpr std::size_t max_command = sizeof(virtio_net_ctrl) + sizeof(virtio_net_ctrl_mq_pairs_set);
+
+/// Longer commands are wrong, unread: room for more than 10,000 addresses (assumed).
+constexpr std::uint64_t max_command = 64 << 10;
+
+/// The whole of `data` as one value; a command of another length than its own is wrong.
+template <class Layout> bool read_exactly(std::span<const std::byte> data, Layout& layout) {
+  return data.size() == sizeof layout && read_layout(data, layout);
+}
+
+/// One table of VIRTIO_NET_CTRL_MAC_TABLE_SET from the front of `data`, which then begins behind
+/// it.
+bool read_table(std::span<const std::byte>& data, std::vector<MacAddress>& table) {
+  virtio_net_ctrl_mac front;
+  if (!read_layout(data, front)) return false;
+  data = data.subspan(sizeof front);
+  if (front.entries > data.size() / sizeof(MacAddress)) return false;
+  table.resize(front.entries);
+  const std::size_t bytes = table.size() * sizeof(MacAddress);
+  if (bytes > 0) std::memcpy(table.data(), data.data(), bytes);
+  data = data.subspan(bytes);
+  return true;
+}
+
 } // namespace
 
 Task<> Net::read_command(Chain& chain) {
@@ -19,37 +40,98 @@ Task<> Net::read_command(Chain& chain) {
     host().fail(chain, RingError::malformed_request);
     co_return;
   }
-  std::array<std::byte, max_command> bytes;
-  std::size_t size = 0;
   bool readable = chain.readable_len <= max_command;
-  PieceCursor from(chain.readable());
-  while (readable) {
-    const PieceRun run = from.take(max_command);
-    if (!run) break;
-    const DmaStatus status =
-        co_await dma.gather(run.first, run.rest, bytes.data() + size, AccessKind::data);
+  command_bytes_.resize(readable ? chain.readable_len : 0);
+  if (!command_bytes_.empty()) {
+    const auto pieces = chain.readable();
+    const DmaStatus status = co_await dma.gather(pieces.front(), pieces.subspan(1),
+                                                 command_bytes_.data(), AccessKind::data);
     if (status == DmaStatus::cancelled) co_return;
     readable = status == DmaStatus::ok;
-    size += run.len;
   }
   ++stats_.commands;
-  ack_ = readable ? execute(std::span(bytes).first(size)) : VIRTIO_NET_ERR;
+  ack_ = readable && execute(command_bytes_) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
   if (ack_ != VIRTIO_NET_OK) ++stats_.command_errors;
   command_ = &chain;
   try_answer();
 }
 
-std::uint8_t Net::execute(std::span<const std::byte> command) {
+/// True when the command was carried out; otherwise nothing has changed.
+bool Net::execute(std::span<const std::byte> command) {
   virtio_net_ctrl header;
-  if (!read_layout(command, header)) return VIRTIO_NET_ERR;
+  if (!read_layout(command, header)) return false;
   const auto data = command.subspan(sizeof header);
-  if (header.class_ == VIRTIO_NET_CTRL_MQ && header.command == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET &&
-      negotiated_.has(VIRTIO_NET_F_MQ)) {
-    virtio_net_ctrl_mq_pairs_set set;
-    if (data.size() == sizeof set && read_layout(data, set) && set_pairs(set.virtqueue_pairs))
-      return VIRTIO_NET_OK;
+  switch (header.class_) {
+  case VIRTIO_NET_CTRL_RX:
+    return control_rx(header.command, data);
+  case VIRTIO_NET_CTRL_MAC:
+    return control_mac(header.command, data);
+  case VIRTIO_NET_CTRL_VLAN:
+    return control_vlan(header.command, data);
+  case VIRTIO_NET_CTRL_ANNOUNCE:
+    return control_announce(header.command, data);
+  case VIRTIO_NET_CTRL_MQ:
+    return control_mq(header.command, data);
+  default:
+    return false;
   }
-  return VIRTIO_NET_ERR;
+}
+
+bool Net::control_rx(std::uint8_t command, std::span<const std::byte> data) {
+  const unsigned feature =
+      command <= VIRTIO_NET_CTRL_RX_ALLMULTI ? VIRTIO_NET_F_CTRL_RX : VIRTIO_NET_F_CTRL_RX_EXTRA;
+  std::uint8_t on = 0;
+  return negotiated_.has(feature) && read_exactly(data, on) && on <= 1 &&
+         filter_.set_mode(command, on == 1);
+}
+
+// 5.1.3 gives VIRTIO_NET_F_CTRL_MAC_ADDR its command, 5.1.6.5.2 allows it with
+// VIRTIO_NET_F_CTRL_RX: either will do.
+bool Net::control_mac(std::uint8_t command, std::span<const std::byte> data) {
+  const bool filtering = negotiated_.has(VIRTIO_NET_F_CTRL_RX);
+  if (command == VIRTIO_NET_CTRL_MAC_TABLE_SET && filtering) {
+    std::vector<MacAddress> unicast, multicast;
+    return read_table(data, unicast) && read_table(data, multicast) && data.empty() &&
+           filter_.set_tables(unicast, multicast);
+  }
+  if (command == VIRTIO_NET_CTRL_MAC_ADDR_SET &&
+      (filtering || negotiated_.has(VIRTIO_NET_F_CTRL_MAC_ADDR))) {
+    MacAddress mac;
+    return read_exactly(data, mac) && set_mac(mac);
+  }
+  return false;
+}
+
+bool Net::set_mac(const MacAddress& mac) {
+  if (!filter_.set_station(mac)) return false;
+  if (negotiated_.has(VIRTIO_NET_F_MAC)) {
+    show_mac(mac);
+    tell_driver();
+  }
+  return true;
+}
+
+bool Net::control_vlan(std::uint8_t command, std::span<const std::byte> data) {
+  le16 id;
+  return negotiated_.has(VIRTIO_NET_F_CTRL_VLAN) && command <= VIRTIO_NET_CTRL_VLAN_DEL &&
+         read_exactly(data, id) && filter_.set_vlan(id, command == VIRTIO_NET_CTRL_VLAN_ADD);
+}
+
+bool Net::control_announce(std::uint8_t command, std::span<const std::byte> data) {
+  if (!negotiated_.has(VIRTIO_NET_F_GUEST_ANNOUNCE) || command != VIRTIO_NET_CTRL_ANNOUNCE_ACK ||
+      !data.empty())
+    return false;
+  if (std::exchange(announcing_, false)) {
+    show_status();
+    tell_driver();
+  }
+  return true;
+}
+
+bool Net::control_mq(std::uint8_t command, std::span<const std::byte> data) {
+  virtio_net_ctrl_mq_pairs_set set;
+  return negotiated_.has(VIRTIO_NET_F_MQ) && command == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET &&
+         read_exactly(data, set) && set_pairs(set.virtqueue_pairs);
 }
 
 /// 5.1.6.5.6.1: not 0, and not more than max_virtqueue_pairs.

@@ -18,6 +18,15 @@ unsigned pair_of(QueueIndex queue) {
 bool receives(QueueIndex queue) {
   return raw(queue) % 2 == 0;
 }
+void check_speed(std::uint32_t speed, std::uint8_t duplex) {
+  if (speed > max_speed && speed != unknown_speed)
+    throw std::invalid_argument(
+        fmt::format("net: speed {} is above {} and not unknown_speed", speed, max_speed));
+  if (duplex != half_duplex && duplex != full_duplex && duplex != unknown_duplex)
+    throw std::invalid_argument(fmt::format("net: duplex {} is none of half_duplex, full_duplex, "
+                                            "unknown_duplex",
+                                            duplex));
+}
 Frame without_header(std::span<const std::byte> bytes) {
   return bytes.subspan(std::min(bytes.size(), header_bytes));
 }
@@ -36,16 +45,21 @@ Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
   if (params.queue_pairs == 0 || params.queue_pairs > max_queue_pairs)
     throw std::invalid_argument(
         fmt::format("net: queue_pairs {} is not 1 .. {}", params.queue_pairs, max_queue_pairs));
-  if (!params.features.subset_of(default_net_features))
-    throw std::invalid_argument("net: features has bits outside default_net_features");
+  if (!params.features.subset_of(all_net_features))
+    throw std::invalid_argument("net: features has bits outside all_net_features");
+  check_speed(params.speed, params.duplex);
   if (params.queue_pairs > 1 && !features().has(VIRTIO_NET_F_MQ))
     throw std::invalid_argument("net: more than one of queue_pairs needs VIRTIO_NET_F_MQ and "
                                 "VIRTIO_NET_F_CTRL_VQ in features");
   const FeatureSet offered = features();
-  if (offered.has(VIRTIO_NET_F_MAC)) std::ranges::copy(params.mac, config_.mac);
+  show_mac(params.mac);
   if (offered.has(VIRTIO_NET_F_MTU)) config_.mtu = params.mtu;
   if (offered.has(VIRTIO_NET_F_MQ)) config_.max_virtqueue_pairs = params.queue_pairs;
-  show_link();
+  if (offered.has(VIRTIO_NET_F_SPEED_DUPLEX)) {
+    config_.speed = params.speed;
+    config_.duplex = params.duplex;
+  }
+  show_status();
   arrival_.net = this;
   arrival_.call = [](Wake& wake) { static_cast<ArrivalWake&>(wake).net->frames_arrived(); };
   ReceiveQueue::Owner& receive_owner = *this;
@@ -70,15 +84,12 @@ void Net::attach(FunctionHost& host) {
 
 FeatureSet Net::features() const {
   FeatureSet offered = params_.features;
-  // 2.2: nothing is offered without what it requires; and the control queue has no other use yet.
-  const bool multiqueue =
-      params_.queue_pairs > 1 && offered.has(VIRTIO_NET_F_CTRL_VQ) && offered.has(VIRTIO_NET_F_MQ);
-  return offered.set(VIRTIO_NET_F_MQ, multiqueue).set(VIRTIO_NET_F_CTRL_VQ, multiqueue);
+  return worth_offering(
+      offered.set(VIRTIO_NET_F_MQ, offered.has(VIRTIO_NET_F_MQ) && params_.queue_pairs > 1));
 }
 
-// 2.2: the driver MUST NOT accept a feature without the one that it requires (5.1.3.1).
 bool Net::accepts(const FeatureSet& accepted) const {
-  return !accepted.has(VIRTIO_NET_F_MQ) || accepted.has(VIRTIO_NET_F_CTRL_VQ);
+  return requirements_met(accepted);
 }
 
 std::uint16_t Net::num_queues() const {
@@ -100,18 +111,48 @@ std::span<const std::byte> Net::config() const {
 void Net::set_link(bool up) {
   if (up == link_up_) return;
   link_up_ = up;
-  show_link();
-  if (features().has(VIRTIO_NET_F_STATUS)) host().config_changed();
+  show_status();
+  if (features().has(VIRTIO_NET_F_STATUS)) tell_driver();
 }
 
-void Net::show_link() {
-  const bool shown = link_up_ && features().has(VIRTIO_NET_F_STATUS);
-  config_.status = shown ? VIRTIO_NET_S_LINK_UP : std::uint16_t{0};
+void Net::set_speed(std::uint32_t speed, std::uint8_t duplex) {
+  check_speed(speed, duplex);
+  if (!features().has(VIRTIO_NET_F_SPEED_DUPLEX)) return;
+  const bool was_up = link_up_;
+  if (negotiated_.has(VIRTIO_NET_F_STATUS)) set_link(false);
+  config_.speed = speed;
+  config_.duplex = duplex;
+  tell_driver();
+  set_link(was_up);
+}
+
+void Net::announce() {
+  if (!negotiated_.has(VIRTIO_NET_F_GUEST_ANNOUNCE)) return;
+  announcing_ = true;
+  show_status();
+  tell_driver();
+}
+
+void Net::tell_driver() {
+  host().config_changed();
+}
+
+void Net::show_status() {
+  std::uint16_t status = 0;
+  if (link_up_) status |= VIRTIO_NET_S_LINK_UP;
+  if (announcing_) status |= VIRTIO_NET_S_ANNOUNCE;
+  config_.status = features().has(VIRTIO_NET_F_STATUS) ? status : std::uint16_t{0};
+}
+
+void Net::show_mac(const MacAddress& mac) {
+  if (features().has(VIRTIO_NET_F_MAC)) std::ranges::copy(mac, config_.mac);
 }
 
 void Net::start(const FeatureSet& negotiated) {
   negotiated_ = negotiated;
   pairs_ = negotiated.has(VIRTIO_NET_F_MQ) ? params_.queue_pairs : std::uint16_t{1};
+  filter_.start(negotiated,
+                negotiated.has(VIRTIO_NET_F_MAC) ? std::optional(params_.mac) : std::nullopt);
   const bool mtu = negotiated.has(VIRTIO_NET_F_MTU);
   receive_mtu_ = mtu ? params_.mtu : default_mtu;
   // A driver that does not know the MTU may send the usual; up to the MTU, frames MUST be forwarded
@@ -129,6 +170,9 @@ void Net::reset() {
   negotiated_ = {};
   pairs_ = 1;
   steering_.enable(1);
+  announcing_ = false;
+  show_mac(params_.mac);
+  show_status();
   for (ReceiveQueue& queue : receives_)
     queue.reset();
 }
@@ -219,6 +263,8 @@ void Net::accept(Frame frame) {
   } else if (frame.size() < sizeof(EthernetHeader) ||
              frame.size() > max_frame_bytes(frame, receive_mtu_)) {
     ++stats_.rx_malformed; // 5.1.4.1: MUST NOT pass frames that exceed mtu
+  } else if (!filter_.wants(frame)) {
+    ++stats_.rx_filtered;
   } else if (ReceiveQueue* queue = destination(frame)) {
     queue->receive(frame);
   } else {

@@ -1,10 +1,12 @@
 // The network device (virtio 1.4, 5.1): transmits to a Wire and receives from it, over one pair of
-// queues or, with VIRTIO_NET_F_MQ, as many as the driver enables; without offloads. Several frames
-// of a queue are under way at once, and they leave, arrive and come back in order.
+// queues or, with VIRTIO_NET_F_MQ, as many as the driver enables. Several frames of a queue are
+// under way at once, and they leave, arrive and come back in order.
 #pragma once
 
 #include <virtio/core/device_function.hpp>
 #include <virtio/net/config.hpp>
+#include <virtio/net/features.hpp>
+#include <virtio/net/filter.hpp>
 #include <virtio/net/receive_queue.hpp>
 #include <virtio/net/stats.hpp>
 #include <virtio/net/steering.hpp>
@@ -17,12 +19,6 @@
 #include <vector>
 
 namespace virtio::net {
-
-/// What a network device offers unless the platform says otherwise: VIRTIO_NET_F_MQ and
-/// VIRTIO_NET_F_CTRL_VQ only with more than one pair of queues.
-inline constexpr FeatureSet default_net_features{VIRTIO_NET_F_MTU,       VIRTIO_NET_F_MAC,
-                                                 VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_STATUS,
-                                                 VIRTIO_NET_F_CTRL_VQ,   VIRTIO_NET_F_MQ};
 
 struct NetParams {
   MacAddress mac{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
@@ -38,7 +34,11 @@ struct NetParams {
   /// max_virtqueue_pairs, 1 .. max_queue_pairs; more than one needs VIRTIO_NET_F_MQ and
   /// VIRTIO_NET_F_CTRL_VQ (QEMU's default).
   std::uint16_t queue_pairs = 1;
-  /// Bits that may be offered, of those in default_net_features.
+  /// What VIRTIO_NET_F_SPEED_DUPLEX shows: Mbit/s up to max_speed, or unknown_speed; half_duplex,
+  /// full_duplex or unknown_duplex.
+  std::uint32_t speed = unknown_speed;
+  std::uint8_t duplex = unknown_duplex;
+  /// Bits that may be offered, of those in all_net_features.
   FeatureSet features = default_net_features;
   NetTiming timing{};
 };
@@ -66,6 +66,12 @@ public:
 
   /// The cable is pulled or plugged in: the driver is told.
   void set_link(bool up);
+  /// The link has another speed, values as in NetParams: the driver is told. A link that is up goes
+  /// down and comes up again, as 5.1.4.1 asks. Throws std::invalid_argument for other values.
+  void set_speed(std::uint32_t speed, std::uint8_t duplex);
+  /// Asks the driver to send gratuitous packets (5.1.6.5.4), as after a migration. Nothing happens
+  /// when it did not negotiate VIRTIO_NET_F_GUEST_ANNOUNCE.
+  void announce();
 
   void attach(FunctionHost& host) override;
   DeviceType type() const override { return DeviceType::net; }
@@ -97,7 +103,9 @@ private:
     Net* net = nullptr;
   };
 
-  void show_link();
+  void show_status();
+  void show_mac(const MacAddress& mac);
+  void tell_driver();
   void on_frame(Frame frame) override;
   void arrive_later(Frame frame);
   void frames_arrived();
@@ -110,7 +118,13 @@ private:
   ReceiveQueue* destination(Frame frame);
   Task<> read_command(Chain& chain);
   Task<> answer_command(Chain& chain);
-  std::uint8_t execute(std::span<const std::byte> command);
+  bool execute(std::span<const std::byte> command);
+  bool control_rx(std::uint8_t command, std::span<const std::byte> data);
+  bool control_mac(std::uint8_t command, std::span<const std::byte> data);
+  bool control_vlan(std::uint8_t command, std::span<const std::byte> data);
+  bool control_announce(std::uint8_t command, std::span<const std::byte> data);
+  bool control_mq(std::uint8_t command, std::span<const std::byte> data);
+  bool set_mac(const MacAddress& mac);
   bool set_pairs(std::uint16_t pairs);
   void try_answer();
 
@@ -121,6 +135,8 @@ private:
   FeatureSet negotiated_;
   std::uint16_t pairs_ = 1; // that exist with what was negotiated
   bool link_up_;
+  bool announcing_ = false; // VIRTIO_NET_S_ANNOUNCE
+  ReceiveFilter filter_;
   std::size_t transmit_mtu_ = 0;
   std::size_t receive_mtu_ = 0;
   std::vector<ReceiveQueue> receives_; // by pair
@@ -132,6 +148,7 @@ private:
   SerialLine receive_line_;
   Fifo<Arrival> arriving_; // timed only
   ArrivalWake arrival_;
+  std::vector<std::byte> command_bytes_;
   Chain* command_ = nullptr; // executed, and not answered before it is in force
   std::uint8_t ack_ = VIRTIO_NET_OK;
 };

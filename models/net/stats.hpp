@@ -16,6 +16,7 @@ struct NetStats {
   std::uint64_t rx_buffers = 0;      ///< that rx_frames took; more than one each with MRG_RXBUF
   std::uint64_t rx_malformed = 0;    ///< came with a length that the driver must not be given
   std::uint64_t rx_no_driver = 0;    ///< came without DRIVER_OK or with the link down
+  std::uint64_t rx_filtered = 0;     ///< for an address or a VLAN that the driver does not want
   std::uint64_t rx_no_buffer = 0;    ///< came while receive_frames were waiting
   std::uint64_t rx_small_buffer = 0; ///< did not fit into the driver's buffer
   std::uint64_t rx_overrun = 0;      ///< came while receive_frames were on the wire

@@ -119,6 +119,13 @@ struct NetFeaturesConfig {
   bool status = true;
   bool ctrl_vq = true;
   bool mq = true;
+  bool ctrl_rx = false;
+  bool ctrl_rx_extra = false;
+  bool ctrl_vlan = false;
+  bool ctrl_mac_addr = false;
+  bool guest_announce = false;
+  bool standby = false;
+  bool speed_duplex = false;
 };
 
 struct ConsoleFeaturesConfig {
@@ -165,6 +172,7 @@ struct BlockConfig {
 struct NetConfig {
   std::optional<MacAddress> mac; // none: made from the platform's seed and the device's name
   std::uint16_t mtu = 1500;
+  std::optional<std::uint32_t> speed; // Mbit/s, full duplex; none: unknown
   Wire wire = Wire::loopback;
   std::optional<std::string> capture;          // pcap file name inside --out
   std::optional<std::filesystem::path> replay; // pcap file whose frames arrive; resolved, exists

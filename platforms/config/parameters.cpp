@@ -431,12 +431,32 @@ const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&) {
            parameter(
                "status", &F::status, {},
                {assumed, "Offer VIRTIO_NET_F_STATUS: the driver is told whether the link is up."}),
-           parameter(
-               "ctrl_vq", &F::ctrl_vq, {},
-               {assumed,
-                "Offer VIRTIO_NET_F_CTRL_VQ, the control queue, when `queues` is more than 1."}),
+           parameter("ctrl_vq", &F::ctrl_vq, {},
+                     {assumed, "Offer VIRTIO_NET_F_CTRL_VQ, the control queue, when a feature that "
+                               "has commands is "
+                               "offered."}),
            parameter("mq", &F::mq, {},
                      {assumed, "Offer VIRTIO_NET_F_MQ when `queues` is more than 1."}),
+           parameter("ctrl_rx", &F::ctrl_rx, {},
+                     {assumed, "Offer VIRTIO_NET_F_CTRL_RX: filtering by address, with commands "
+                               "for its modes and tables."}),
+           parameter("ctrl_rx_extra", &F::ctrl_rx_extra, {},
+                     {assumed,
+                      "Offer VIRTIO_NET_F_CTRL_RX_EXTRA: further modes of filtering by address."}),
+           parameter("ctrl_vlan", &F::ctrl_vlan, {},
+                     {assumed, "Offer VIRTIO_NET_F_CTRL_VLAN: filtering by VLAN."}),
+           parameter("ctrl_mac_addr", &F::ctrl_mac_addr, {},
+                     {assumed,
+                      "Offer VIRTIO_NET_F_CTRL_MAC_ADDR: the driver sets its address by command."}),
+           parameter(
+               "guest_announce", &F::guest_announce, {},
+               {assumed,
+                "Offer VIRTIO_NET_F_GUEST_ANNOUNCE: the driver can be asked to announce itself."}),
+           parameter("standby", &F::standby, {},
+                     {assumed, "Offer VIRTIO_NET_F_STANDBY: the bit alone; there is no primary "
+                               "device to stand in for."}),
+           parameter("speed_duplex", &F::speed_duplex, {},
+                     {assumed, "Offer VIRTIO_NET_F_SPEED_DUPLEX: the driver is told `speed`."}),
        }});
   return rows;
 }
@@ -630,6 +650,10 @@ const Table<NetConfig>& table(const NetConfig&) {
            parameter("mtu", &N::mtu, {.min = 68, .max = 65535, .unit = "bytes"},
                      {"IEEE 802.3", "Largest packet the driver should send, without its Ethernet "
                                     "header."}),
+           parameter("speed", &N::speed,
+                     {.min = 0, .max = 0x7fff'ffff, .unit = "Mbit/s", .fallback = "unknown"},
+                     {"QEMU 7.2, virtio-net", "The link's speed that the driver is told, full "
+                                              "duplex; it times nothing."}),
            parameter("wire", &N::wire, {},
                      {assumed, "What is at the other end: loopback returns every frame, pcap plays "
                                "the file of `replay`, dhcp is a scripted peer that hands out an "

@@ -52,7 +52,14 @@ FeatureSet net_features(const NetFeaturesConfig& config) {
       .set(net::VIRTIO_NET_F_MRG_RXBUF, config.mrg_rxbuf)
       .set(net::VIRTIO_NET_F_STATUS, config.status)
       .set(net::VIRTIO_NET_F_CTRL_VQ, config.ctrl_vq)
-      .set(net::VIRTIO_NET_F_MQ, config.mq);
+      .set(net::VIRTIO_NET_F_MQ, config.mq)
+      .set(net::VIRTIO_NET_F_CTRL_RX, config.ctrl_rx)
+      .set(net::VIRTIO_NET_F_CTRL_RX_EXTRA, config.ctrl_rx_extra)
+      .set(net::VIRTIO_NET_F_CTRL_VLAN, config.ctrl_vlan)
+      .set(net::VIRTIO_NET_F_CTRL_MAC_ADDR, config.ctrl_mac_addr)
+      .set(net::VIRTIO_NET_F_GUEST_ANNOUNCE, config.guest_announce)
+      .set(net::VIRTIO_NET_F_STANDBY, config.standby)
+      .set(net::VIRTIO_NET_F_SPEED_DUPLEX, config.speed_duplex);
   return features;
 }
 
@@ -153,6 +160,10 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
   net::NetParams params;
   params.mac = net.mac ? *net.mac : make_mac(device, config);
   params.mtu = net.mtu;
+  if (net.speed) {
+    params.speed = *net.speed;
+    params.duplex = net::full_duplex;
+  }
   params.queue_size = device.queue_size;
   params.queue_pairs = net.queues;
   params.features = net_features(net.features);
@@ -227,12 +238,19 @@ nlohmann::ordered_json statistics(const DeviceFunction& function) {
   }
   if (const auto* net = dynamic_cast<const net::Net*>(&function)) {
     const auto& stats = net->stats();
-    return {{"tx_frames", stats.tx_frames},          {"tx_bytes", stats.tx_bytes},
-            {"tx_malformed", stats.tx_malformed},    {"tx_no_link", stats.tx_no_link},
-            {"rx_frames", stats.rx_frames},          {"rx_bytes", stats.rx_bytes},
-            {"rx_malformed", stats.rx_malformed},    {"rx_no_driver", stats.rx_no_driver},
-            {"rx_no_buffer", stats.rx_no_buffer},    {"rx_small_buffer", stats.rx_small_buffer},
-            {"rx_in_reset", stats.rx_in_reset},      {"commands", stats.commands},
+    return {{"tx_frames", stats.tx_frames},
+            {"tx_bytes", stats.tx_bytes},
+            {"tx_malformed", stats.tx_malformed},
+            {"tx_no_link", stats.tx_no_link},
+            {"rx_frames", stats.rx_frames},
+            {"rx_bytes", stats.rx_bytes},
+            {"rx_malformed", stats.rx_malformed},
+            {"rx_filtered", stats.rx_filtered},
+            {"rx_no_driver", stats.rx_no_driver},
+            {"rx_no_buffer", stats.rx_no_buffer},
+            {"rx_small_buffer", stats.rx_small_buffer},
+            {"rx_in_reset", stats.rx_in_reset},
+            {"commands", stats.commands},
             {"command_errors", stats.command_errors}};
   }
   if (const auto* entropy = dynamic_cast<const entropy::Entropy*>(&function))

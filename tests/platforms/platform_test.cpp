@@ -108,6 +108,28 @@ transport = "mmio"
   EXPECT_EQ(offered(2), (console::default_console_features | common));
 }
 
+TEST_F(PlatformTest, FeaturesWithCommandsBringTheControlQueue) {
+  const std::pair<const char*, unsigned> cases[] = {
+      {"ctrl_rx", net::VIRTIO_NET_F_CTRL_RX},
+      {"ctrl_rx_extra", net::VIRTIO_NET_F_CTRL_RX_EXTRA},
+      {"ctrl_vlan", net::VIRTIO_NET_F_CTRL_VLAN},
+      {"ctrl_mac_addr", net::VIRTIO_NET_F_CTRL_MAC_ADDR},
+      {"guest_announce", net::VIRTIO_NET_F_GUEST_ANNOUNCE},
+  };
+  std::string toml = "[[device]]\nname = \"plain\"\ntype = \"net\"\ntransport = \"pci\"\n";
+  for (const auto& [key, bit] : cases)
+    toml += std::string("[[device]]\nname = \"") + key +
+            "\"\ntype = \"net\"\ntransport = \"pci\"\nfeatures." + key + " = true\n";
+  build(toml);
+  const auto& devices = platform->devices();
+  for (std::size_t i = 0; i < std::size(cases); ++i) {
+    FeatureSet expected = devices[0]->device().offered();
+    EXPECT_EQ(devices[1 + i]->device().offered(),
+              expected.set(cases[i].second).set(net::VIRTIO_NET_F_CTRL_VQ))
+        << cases[i].first;
+  }
+}
+
 TEST_F(PlatformTest, FeaturesAreSwitchedOneByOne) {
   struct Case {
     const char* type;
@@ -134,6 +156,8 @@ TEST_F(PlatformTest, FeaturesAreSwitchedOneByOne) {
       {"net", "mac", net::VIRTIO_NET_F_MAC, false},
       {"net", "mrg_rxbuf", net::VIRTIO_NET_F_MRG_RXBUF, false},
       {"net", "status", net::VIRTIO_NET_F_STATUS, false},
+      {"net", "standby", net::VIRTIO_NET_F_STANDBY, true},
+      {"net", "speed_duplex", net::VIRTIO_NET_F_SPEED_DUPLEX, true},
       {"console", "size", console::VIRTIO_CONSOLE_F_SIZE, false},
       {"console", "emerg_write", console::VIRTIO_CONSOLE_F_EMERG_WRITE, false},
   };
