@@ -20,7 +20,14 @@ inline constexpr FeatureSet all_net_features{VIRTIO_NET_F_MTU,
                                              VIRTIO_NET_F_MQ,
                                              VIRTIO_NET_F_CTRL_MAC_ADDR,
                                              VIRTIO_NET_F_STANDBY,
-                                             VIRTIO_NET_F_SPEED_DUPLEX};
+                                             VIRTIO_NET_F_SPEED_DUPLEX,
+                                             VIRTIO_NET_F_CSUM,
+                                             VIRTIO_NET_F_HOST_TSO4,
+                                             VIRTIO_NET_F_HOST_TSO6,
+                                             VIRTIO_NET_F_HOST_ECN,
+                                             VIRTIO_NET_F_HOST_UFO,
+                                             VIRTIO_NET_F_HOST_USO,
+                                             VIRTIO_NET_F_GUEST_HDRLEN};
 
 /// What a network device offers unless the platform says otherwise: VIRTIO_NET_F_MQ and
 /// VIRTIO_NET_F_CTRL_VQ only with more than one pair of queues.

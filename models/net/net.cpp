@@ -11,6 +11,10 @@ namespace {
 constexpr std::size_t header_bytes = sizeof(virtio_net_hdr);
 /// Without VIRTIO_NET_F_MTU both sides count on frames of at most 1514 bytes (5.1.6.3).
 constexpr std::size_t default_mtu = 1500;
+/// IPv6's header and the most that may follow it.
+constexpr std::size_t max_ip_packet = sizeof(Ipv6Header) + 0xffff;
+constexpr FeatureSet host_segmentation{VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6,
+                                       VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_HOST_USO};
 
 unsigned pair_of(QueueIndex queue) {
   return raw(queue) / 2;
@@ -158,10 +162,12 @@ void Net::start(const FeatureSet& negotiated) {
   // A driver that does not know the MTU may send the usual; up to the MTU, frames MUST be forwarded
   // (5.1.4.1).
   transmit_mtu_ = mtu ? params_.mtu : std::max<std::size_t>(params_.mtu, default_mtu);
+  const bool segments = (negotiated & host_segmentation) != FeatureSet{};
   for (ReceiveQueue& queue : receives_)
     queue.start(negotiated.has(VIRTIO_NET_F_MRG_RXBUF));
   for (TransmitQueue& queue : transmits_)
-    queue.start(header_bytes + sizeof(EthernetHeader) + vlan_tag_bytes + transmit_mtu_,
+    queue.start(header_bytes + sizeof(EthernetHeader) + max_vlan_tags * vlan_tag_bytes +
+                    (segments ? max_ip_packet : transmit_mtu_),
                 !params_.timing.untimed());
   wire_->driver_ready();
 }
@@ -195,36 +201,69 @@ void Net::on_abort(QueueIndex queue) {
   else if (receives(queue))
     receives_[pair_of(queue)].on_abort();
   else
-    transmits_[pair_of(queue)].on_abort();
+    abort_transmission(queue);
 }
 
-bool Net::can_send(Frame frame) const {
-  return frame.size() >= sizeof(EthernetHeader) &&
-         frame.size() <= max_frame_bytes(frame, transmit_mtu_);
+void Net::abort_transmission(QueueIndex queue) {
+  ++transmit_aborts_;
+  transmits_[pair_of(queue)].on_abort();
 }
 
-// No offload is offered, so nothing of virtio_net_hdr matters: flags that are not known MUST be
-// ignored, and csum_start, csum_offset and hdr_len MUST NOT be relied on (5.1.6.2.1).
+/// What becomes of a transmitted packet on the wire; nothing when it cannot be sent.
+std::optional<TransmitPlan> Net::plan_for(std::span<const std::byte> bytes) const {
+  virtio_net_hdr header;
+  const Frame packet = without_header(bytes);
+  if (packet.size() < sizeof(EthernetHeader) || !read_layout(bytes, header)) return std::nullopt;
+  auto plan = TransmitPlan::make(header, packet, negotiated_, fragment_id_);
+  if (plan && plan->size(0) > max_frame_bytes(packet, transmit_mtu_)) return std::nullopt;
+  return plan;
+}
+
 void Net::transmitted(QueueIndex queue, std::span<const std::byte> bytes) {
-  const Frame frame = without_header(bytes);
-  if (!can_send(frame)) {
+  const auto plan = plan_for(bytes);
+  if (!plan) {
     ++stats_.tx_malformed;
   } else if (!link_up_) {
     ++stats_.tx_no_link;
   } else {
-    ++stats_.tx_frames;
-    stats_.tx_bytes += frame.size();
+    const Frame packet = without_header(bytes);
     if (enabled_pairs() > 1)
-      steering_.transmitted(frame, static_cast<std::uint16_t>(pair_of(queue)));
-    wire_->transmit(frame);
+      steering_.transmitted(packet, static_cast<std::uint16_t>(pair_of(queue)));
+    if (plan->unchanged())
+      send(packet);
+    else
+      send(*plan);
   }
 }
 
+void Net::send(Frame frame) {
+  ++stats_.tx_frames;
+  stats_.tx_bytes += frame.size();
+  wire_->transmit(frame);
+}
+
+/// A frame may set off a reset, which ends the packet, and another transmission, which needs a
+/// buffer of its own.
+void Net::send(const TransmitPlan& plan) {
+  const std::uint32_t before = transmit_aborts_;
+  std::vector<std::byte> buffer = std::move(segment_);
+  if (plan.frames() > 1) ++stats_.tx_segmented;
+  ++fragment_id_;
+  for (std::size_t i = 0; i < plan.frames() && transmit_aborts_ == before; ++i) {
+    buffer.resize(plan.size(i));
+    plan.write(i, buffer);
+    send(buffer);
+  }
+  segment_ = std::move(buffer);
+}
+
 SimTime Net::leaves_at(std::span<const std::byte> bytes) {
-  const Frame frame = without_header(bytes);
   const SimTime ready = transmit_steps_.take(host().executor().now());
-  if (!can_send(frame) || !link_up_) return ready;
-  return transmit_line_.transfer(ready, bits_on_wire(frame.size()));
+  const auto plan = plan_for(bytes);
+  if (!plan || !link_up_) return ready;
+  const std::size_t last = plan->frames() - 1;
+  return transmit_line_.transfer(ready, last * bits_on_wire(plan->size(0)) +
+                                            bits_on_wire(plan->size(last)));
 }
 
 void Net::on_frame(Frame frame) {

@@ -8,6 +8,7 @@
 #include <virtio/net/features.hpp>
 #include <virtio/net/filter.hpp>
 #include <virtio/net/receive_queue.hpp>
+#include <virtio/net/segment.hpp>
 #include <virtio/net/stats.hpp>
 #include <virtio/net/steering.hpp>
 #include <virtio/net/timing.hpp>
@@ -16,6 +17,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace virtio::net {
@@ -110,7 +112,10 @@ private:
   void arrive_later(Frame frame);
   void frames_arrived();
   void accept(Frame frame);
-  bool can_send(Frame frame) const;
+  std::optional<TransmitPlan> plan_for(std::span<const std::byte> bytes) const;
+  void send(Frame frame);
+  void send(const TransmitPlan& plan);
+  void abort_transmission(QueueIndex queue);
   void receive_idle() override;
   void transmitted(QueueIndex queue, std::span<const std::byte> bytes) override;
   SimTime leaves_at(std::span<const std::byte> bytes) override;
@@ -142,6 +147,9 @@ private:
   std::vector<ReceiveQueue> receives_; // by pair
   std::vector<TransmitQueue> transmits_;
   FlowSteering steering_;
+  std::vector<std::byte> segment_; // being written
+  std::uint32_t fragment_id_ = 1;
+  std::uint32_t transmit_aborts_ = 0;
   SerialSteps transmit_steps_;
   SerialSteps receive_steps_;
   SerialLine transmit_line_;

@@ -58,6 +58,7 @@ struct EthernetHeader {
 };
 static_assert(sizeof(EthernetHeader) == 14);
 inline constexpr std::size_t vlan_tag_bytes = 4;
+inline constexpr std::size_t max_vlan_tags = 2;
 
 /// What follows a type of ethertype_vlan or ethertype_service_vlan.
 struct VlanTag {
@@ -86,8 +87,10 @@ static_assert(sizeof(ArpPacket) == 28);
 
 struct Ipv4Header {
   static constexpr std::uint8_t icmp = 1;
+  static constexpr std::uint8_t tcp = 6;
   static constexpr std::uint8_t udp = 17;
   static constexpr std::uint16_t fragment_mask = 0x3fff; // more fragments, or an offset
+  static constexpr std::uint16_t more_fragments = 0x2000;
 
   std::uint8_t version_and_words = 0x45;
   std::uint8_t service = 0;
@@ -112,6 +115,26 @@ struct Ipv6Header {
   std::array<be64, 2> destination{};
 };
 static_assert(sizeof(Ipv6Header) == 40);
+
+/// RFC 9293, up to the options.
+struct TcpHeader {
+  static constexpr std::uint16_t fin = 0x01;
+  static constexpr std::uint16_t psh = 0x08;
+  static constexpr std::uint16_t ack = 0x10;
+  static constexpr std::uint16_t ece = 0x40;
+  static constexpr std::uint16_t cwr = 0x80;
+  static constexpr std::uint16_t all_flags = 0x1ff;
+
+  be16 source_port;
+  be16 destination_port;
+  be32 sequence;
+  be32 acknowledgement;
+  be16 words_and_flags; ///< header length in words of 4 bytes, from bit 12 on
+  be16 window;
+  be16 checksum;
+  be16 urgent;
+};
+static_assert(sizeof(TcpHeader) == 20 && offsetof(TcpHeader, checksum) == 16);
 
 struct UdpHeader {
   be16 source_port;
@@ -189,8 +212,8 @@ struct UdpPseudoHeader {
 };
 static_assert(sizeof(UdpPseudoHeader) == 12);
 
-/// How long a frame of this MTU may be: the link-layer header, with a VLAN tag if this frame has
-/// one, and `mtu` bytes.
+/// How long a frame of this MTU may be: the link-layer header, with the VLAN tags that this frame
+/// has, at most two, and `mtu` bytes.
 std::size_t max_frame_bytes(Frame frame, std::size_t mtu);
 
 } // namespace virtio::net

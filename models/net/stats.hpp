@@ -9,7 +9,8 @@ namespace virtio::net {
 struct NetStats {
   std::uint64_t tx_frames = 0;
   std::uint64_t tx_bytes = 0;     ///< without virtio_net_hdr
-  std::uint64_t tx_malformed = 0; ///< too short for header and Ethernet, or above the MTU
+  std::uint64_t tx_segmented = 0; ///< packets of which several of tx_frames were made
+  std::uint64_t tx_malformed = 0; ///< too short, above the MTU, or with an offload that cannot be
   std::uint64_t tx_no_link = 0;
   std::uint64_t rx_frames = 0;
   std::uint64_t rx_bytes = 0;

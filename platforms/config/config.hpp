@@ -126,6 +126,13 @@ struct NetFeaturesConfig {
   bool guest_announce = false;
   bool standby = false;
   bool speed_duplex = false;
+  bool csum = false;
+  bool host_tso4 = false;
+  bool host_tso6 = false;
+  bool host_ecn = false;
+  bool host_ufo = false;
+  bool host_uso = false;
+  bool guest_hdrlen = false;
 };
 
 struct ConsoleFeaturesConfig {

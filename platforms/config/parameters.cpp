@@ -457,6 +457,23 @@ const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&) {
                                "device to stand in for."}),
            parameter("speed_duplex", &F::speed_duplex, {},
                      {assumed, "Offer VIRTIO_NET_F_SPEED_DUPLEX: the driver is told `speed`."}),
+           parameter("csum", &F::csum, {},
+                     {assumed, "Offer VIRTIO_NET_F_CSUM: the device completes checksums."}),
+           parameter("host_tso4", &F::host_tso4, {},
+                     {assumed, "Offer VIRTIO_NET_F_HOST_TSO4: the device segments TCP over IPv4."}),
+           parameter("host_tso6", &F::host_tso6, {},
+                     {assumed, "Offer VIRTIO_NET_F_HOST_TSO6: the device segments TCP over IPv6."}),
+           parameter("host_ecn", &F::host_ecn, {},
+                     {assumed, "Offer VIRTIO_NET_F_HOST_ECN: the device segments TCP with "
+                               "congestion notification."}),
+           parameter("host_ufo", &F::host_ufo, {},
+                     {assumed, "Offer VIRTIO_NET_F_HOST_UFO: the device fragments UDP."}),
+           parameter("host_uso", &F::host_uso, {},
+                     {assumed, "Offer VIRTIO_NET_F_HOST_USO: the device segments UDP."}),
+           parameter(
+               "guest_hdrlen", &F::guest_hdrlen, {},
+               {assumed,
+                "Offer VIRTIO_NET_F_GUEST_HDRLEN: the driver says exactly how long headers are."}),
        }});
   return rows;
 }

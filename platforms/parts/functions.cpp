@@ -59,7 +59,14 @@ FeatureSet net_features(const NetFeaturesConfig& config) {
       .set(net::VIRTIO_NET_F_CTRL_MAC_ADDR, config.ctrl_mac_addr)
       .set(net::VIRTIO_NET_F_GUEST_ANNOUNCE, config.guest_announce)
       .set(net::VIRTIO_NET_F_STANDBY, config.standby)
-      .set(net::VIRTIO_NET_F_SPEED_DUPLEX, config.speed_duplex);
+      .set(net::VIRTIO_NET_F_SPEED_DUPLEX, config.speed_duplex)
+      .set(net::VIRTIO_NET_F_CSUM, config.csum)
+      .set(net::VIRTIO_NET_F_HOST_TSO4, config.host_tso4)
+      .set(net::VIRTIO_NET_F_HOST_TSO6, config.host_tso6)
+      .set(net::VIRTIO_NET_F_HOST_ECN, config.host_ecn)
+      .set(net::VIRTIO_NET_F_HOST_UFO, config.host_ufo)
+      .set(net::VIRTIO_NET_F_HOST_USO, config.host_uso)
+      .set(net::VIRTIO_NET_F_GUEST_HDRLEN, config.guest_hdrlen);
   return features;
 }
 
@@ -240,6 +247,7 @@ nlohmann::ordered_json statistics(const DeviceFunction& function) {
     const auto& stats = net->stats();
     return {{"tx_frames", stats.tx_frames},
             {"tx_bytes", stats.tx_bytes},
+            {"tx_segmented", stats.tx_segmented},
             {"tx_malformed", stats.tx_malformed},
             {"tx_no_link", stats.tx_no_link},
             {"rx_frames", stats.rx_frames},

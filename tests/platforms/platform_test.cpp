@@ -156,6 +156,7 @@ TEST_F(PlatformTest, FeaturesAreSwitchedOneByOne) {
       {"net", "mac", net::VIRTIO_NET_F_MAC, false},
       {"net", "mrg_rxbuf", net::VIRTIO_NET_F_MRG_RXBUF, false},
       {"net", "status", net::VIRTIO_NET_F_STATUS, false},
+      {"net", "csum", net::VIRTIO_NET_F_CSUM, true},
       {"net", "standby", net::VIRTIO_NET_F_STANDBY, true},
       {"net", "speed_duplex", net::VIRTIO_NET_F_SPEED_DUPLEX, true},
       {"console", "size", console::VIRTIO_CONSOLE_F_SIZE, false},
