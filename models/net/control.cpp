@@ -72,6 +72,8 @@ bool Net::execute(std::span<const std::byte> command) {
     return control_announce(header.command, data);
   case VIRTIO_NET_CTRL_MQ:
     return control_mq(header.command, data);
+  case VIRTIO_NET_CTRL_GUEST_OFFLOADS:
+    return control_guest_offloads(header.command, data);
   default:
     return false;
   }
@@ -134,13 +136,28 @@ bool Net::control_mq(std::uint8_t command, std::span<const std::byte> data) {
          read_exactly(data, set) && set_pairs(set.virtqueue_pairs);
 }
 
+// 5.1.6.5.8.1: only what was negotiated may be enabled.
+bool Net::control_guest_offloads(std::uint8_t command, std::span<const std::byte> data) {
+  le64 bits;
+  if (!negotiated_.has(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) ||
+      command != VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET || !read_exactly(data, bits))
+    return false;
+  FeatureSet offloads;
+  offloads.set_word32(0, static_cast<std::uint32_t>(bits));
+  offloads.set_word32(1, static_cast<std::uint32_t>(bits >> 32));
+  if (!offloads.subset_of(negotiated_ & guest_offloads)) return false;
+  use_offloads(offloads);
+  return true;
+}
+
 /// 5.1.6.5.6.1: not 0, and not more than max_virtqueue_pairs.
 bool Net::set_pairs(std::uint16_t pairs) {
   if (pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN || pairs > config_.max_virtqueue_pairs) return false;
   steering_.enable(pairs);
   // What waits in queues that are not used any longer goes to those that are.
   for (std::size_t pair = pairs; pair < receives_.size(); ++pair)
-    receives_[pair].give_up_waiting([&](Frame frame) { accept(frame); });
+    receives_[pair].give_up_waiting(
+        [&](const virtio_net_hdr& header, Frame frame) { deliver(header, frame); });
   return true;
 }
 

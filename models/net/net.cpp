@@ -38,8 +38,9 @@ Frame without_header(std::span<const std::byte> bytes) {
 
 Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
     : params_(params), wire_(std::move(wire)), link_up_(params.link_up),
-      transmit_steps_(params.timing.packet_cost), receive_steps_(params.timing.packet_cost),
-      transmit_line_(params.timing.wire_rate), receive_line_(params.timing.wire_rate),
+      coalescer_(params.lro_patience, *this), transmit_steps_(params.timing.packet_cost),
+      receive_steps_(params.timing.packet_cost), transmit_line_(params.timing.wire_rate),
+      receive_line_(params.timing.wire_rate),
       arriving_(params.timing.untimed() ? 0 : params.receive_frames) {
   // 5.1.4.1: mtu MUST be between 68 and 65535.
   if (params.mtu < 68)
@@ -83,6 +84,7 @@ void Net::attach(FunctionHost& host) {
     queue.attach(host);
   for (TransmitQueue& queue : transmits_)
     queue.attach(host);
+  coalescer_.attach(host.executor());
   wire_->connect(*this, host.executor());
 }
 
@@ -157,6 +159,7 @@ void Net::start(const FeatureSet& negotiated) {
   pairs_ = negotiated.has(VIRTIO_NET_F_MQ) ? params_.queue_pairs : std::uint16_t{1};
   filter_.start(negotiated,
                 negotiated.has(VIRTIO_NET_F_MAC) ? std::optional(params_.mac) : std::nullopt);
+  use_offloads(negotiated & guest_offloads);
   const bool mtu = negotiated.has(VIRTIO_NET_F_MTU);
   receive_mtu_ = mtu ? params_.mtu : default_mtu;
   // A driver that does not know the MTU may send the usual; up to the MTU, frames MUST be forwarded
@@ -177,6 +180,7 @@ void Net::reset() {
   pairs_ = 1;
   steering_.enable(1);
   announcing_ = false;
+  coalescer_.reset();
   show_mac(params_.mac);
   show_status();
   for (ReceiveQueue& queue : receives_)
@@ -304,11 +308,21 @@ void Net::accept(Frame frame) {
     ++stats_.rx_malformed; // 5.1.4.1: MUST NOT pass frames that exceed mtu
   } else if (!filter_.wants(frame)) {
     ++stats_.rx_filtered;
-  } else if (ReceiveQueue* queue = destination(frame)) {
-    queue->receive(frame);
   } else {
-    ++stats_.rx_in_reset;
+    coalescer_.receive(frame);
   }
+}
+
+void Net::deliver(const virtio_net_hdr& header, Frame packet) {
+  if (ReceiveQueue* queue = destination(packet))
+    queue->receive(header, packet);
+  else
+    ++stats_.rx_in_reset;
+}
+
+void Net::use_offloads(const FeatureSet& offloads) {
+  const bool rsc = negotiated_.has(VIRTIO_NET_F_RSC_EXT);
+  coalescer_.use(FeatureSet(offloads).set(VIRTIO_NET_F_RSC_EXT, rsc));
 }
 
 // 5.1.6.5.6.2: another queue while that of the flow is being reset, none while all are.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <virtio/core/device_function.hpp>
+#include <virtio/net/coalescer.hpp>
 #include <virtio/net/config.hpp>
 #include <virtio/net/features.hpp>
 #include <virtio/net/filter.hpp>
@@ -32,6 +33,9 @@ struct NetParams {
   std::uint16_t transmit_window = 32;
   /// Received frames that may wait for buffers, and be under way to them, for each queue (assumed).
   std::uint16_t receive_frames = 256;
+  /// How long a received TCP segment waits for the next, where the driver takes joined ones; zero:
+  /// as long as what came at the same time is being taken (assumed).
+  SimTime lro_patience{};
   bool link_up = true;
   /// max_virtqueue_pairs, 1 .. max_queue_pairs; more than one needs VIRTIO_NET_F_MQ and
   /// VIRTIO_NET_F_CTRL_VQ (QEMU's default).
@@ -47,6 +51,7 @@ struct NetParams {
 
 class Net final : public DeviceFunction,
                   private FrameSink,
+                  private Coalescer::Owner,
                   private ReceiveQueue::Owner,
                   private TransmitQueue::Owner {
 public:
@@ -112,6 +117,9 @@ private:
   void arrive_later(Frame frame);
   void frames_arrived();
   void accept(Frame frame);
+  void deliver(const virtio_net_hdr& header, Frame packet) override;
+  void joined() override { ++stats_.rx_joined; }
+  void use_offloads(const FeatureSet& offloads);
   std::optional<TransmitPlan> plan_for(std::span<const std::byte> bytes) const;
   void send(Frame frame);
   void send(const TransmitPlan& plan);
@@ -127,6 +135,7 @@ private:
   bool control_rx(std::uint8_t command, std::span<const std::byte> data);
   bool control_mac(std::uint8_t command, std::span<const std::byte> data);
   bool control_vlan(std::uint8_t command, std::span<const std::byte> data);
+  bool control_guest_offloads(std::uint8_t command, std::span<const std::byte> data);
   bool control_announce(std::uint8_t command, std::span<const std::byte> data);
   bool control_mq(std::uint8_t command, std::span<const std::byte> data);
   bool set_mac(const MacAddress& mac);
@@ -142,6 +151,7 @@ private:
   bool link_up_;
   bool announcing_ = false; // VIRTIO_NET_S_ANNOUNCE
   ReceiveFilter filter_;
+  Coalescer coalescer_;
   std::size_t transmit_mtu_ = 0;
   std::size_t receive_mtu_ = 0;
   std::vector<ReceiveQueue> receives_; // by pair

@@ -20,13 +20,17 @@ Frame ReceiveQueue::frame_of(const Slot& slot) {
   return Frame(slot.bytes).subspan(header_bytes);
 }
 
-// Neither GUEST_CSUM nor any GUEST_TSO is offered: flags and gso_type MUST be zero (5.1.6.4.1).
-void ReceiveQueue::receive(Frame frame) {
+virtio_net_hdr ReceiveQueue::header_of(const Slot& slot) {
+  virtio_net_hdr header;
+  read_layout(slot.bytes, header);
+  return header;
+}
+
+void ReceiveQueue::receive(virtio_net_hdr header, Frame frame) {
   if (frames_.full()) {
     ++stats_.rx_no_buffer;
     return;
   }
-  virtio_net_hdr header;
   header.num_buffers = std::uint16_t{1};
   Slot& slot = frames_.push();
   slot.state = Slot::State::waiting;

@@ -5,6 +5,7 @@
 
 #include <virtio/core/device_function.hpp>
 #include <virtio/core/fifo.hpp>
+#include <virtio/net/config.hpp>
 #include <virtio/net/packet.hpp>
 #include <virtio/net/stats.hpp>
 
@@ -29,8 +30,9 @@ public:
   void attach(FunctionHost& host) { host_ = &host; }
   void start(bool mergeable) { mergeable_ = mergeable; }
 
-  /// A frame for this queue; dropped and counted when too many wait.
-  void receive(Frame frame);
+  /// A frame for this queue, and what its header says but for num_buffers; dropped and counted when
+  /// too many wait.
+  void receive(virtio_net_hdr header, Frame frame);
   void on_chain(Chain& chain);
   /// Forgets the queue's buffers. Frames that were under way to them wait for new ones.
   void on_abort();
@@ -39,10 +41,11 @@ public:
 
   /// No frame is under way to the driver's buffers.
   bool idle() const { return moving_ == 0 && !finishing_; }
-  /// Hands the frames that wait to `take` and forgets them.
+  /// Hands the frames that wait, with their headers, to `take` and forgets them.
   template <class Take> void give_up_waiting(Take&& take) {
     for (std::size_t i = matched_; i < frames_.size(); ++i)
-      if (frames_[i].state == Slot::State::waiting) take(frame_of(frames_[i]));
+      if (frames_[i].state == Slot::State::waiting)
+        take(header_of(frames_[i]), frame_of(frames_[i]));
     frames_.truncate(matched_);
   }
 
@@ -56,6 +59,7 @@ private:
     State state = State::waiting;
   };
 
+  static virtio_net_hdr header_of(const Slot& slot);
   static Frame frame_of(const Slot& slot);
   std::size_t buffers_for(const Slot& slot);
   void match();

@@ -15,6 +15,7 @@ struct NetStats {
   std::uint64_t rx_frames = 0;
   std::uint64_t rx_bytes = 0;
   std::uint64_t rx_buffers = 0;      ///< that rx_frames took; more than one each with MRG_RXBUF
+  std::uint64_t rx_joined = 0;       ///< joined to an earlier segment or acknowledgement
   std::uint64_t rx_malformed = 0;    ///< came with a length that the driver must not be given
   std::uint64_t rx_no_driver = 0;    ///< came without DRIVER_OK or with the link down
   std::uint64_t rx_filtered = 0;     ///< for an address or a VLAN that the driver does not want

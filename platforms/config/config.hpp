@@ -133,6 +133,15 @@ struct NetFeaturesConfig {
   bool host_ufo = false;
   bool host_uso = false;
   bool guest_hdrlen = false;
+  bool guest_csum = false;
+  bool guest_tso4 = false;
+  bool guest_tso6 = false;
+  bool guest_ecn = false;
+  bool guest_ufo = false;
+  bool guest_uso4 = false;
+  bool guest_uso6 = false;
+  bool rsc_ext = false;
+  bool ctrl_guest_offloads = false;
 };
 
 struct ConsoleFeaturesConfig {
@@ -152,6 +161,7 @@ struct BlockTimingConfig {
 struct NetTimingConfig {
   BitRate wire_rate; // 0: any
   SimTime packet_cost{0};
+  SimTime lro_patience{0};
 };
 
 struct EntropyTimingConfig {

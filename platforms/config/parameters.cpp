@@ -474,6 +474,32 @@ const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&) {
                "guest_hdrlen", &F::guest_hdrlen, {},
                {assumed,
                 "Offer VIRTIO_NET_F_GUEST_HDRLEN: the driver says exactly how long headers are."}),
+           parameter("guest_csum", &F::guest_csum, {},
+                     {assumed, "Offer VIRTIO_NET_F_GUEST_CSUM: the device vouches for checksums of "
+                               "what it received, or leaves them open."}),
+           parameter(
+               "guest_tso4", &F::guest_tso4, {},
+               {assumed, "Offer VIRTIO_NET_F_GUEST_TSO4: received TCP over IPv4 is coalesced."}),
+           parameter(
+               "guest_tso6", &F::guest_tso6, {},
+               {assumed, "Offer VIRTIO_NET_F_GUEST_TSO6: received TCP over IPv6 is coalesced."}),
+           parameter("guest_ecn", &F::guest_ecn, {},
+                     {assumed, "Offer VIRTIO_NET_F_GUEST_ECN: received TCP with congestion "
+                               "notification is coalesced."}),
+           parameter("guest_ufo", &F::guest_ufo, {},
+                     {assumed, "Offer VIRTIO_NET_F_GUEST_UFO: the driver takes UDP datagrams "
+                               "longer than the MTU."}),
+           parameter("guest_uso4", &F::guest_uso4, {},
+                     {assumed, "Offer VIRTIO_NET_F_GUEST_USO4: the driver takes UDP over IPv4 that "
+                               "is to be segmented."}),
+           parameter("guest_uso6", &F::guest_uso6, {},
+                     {assumed, "Offer VIRTIO_NET_F_GUEST_USO6: the driver takes UDP over IPv6 that "
+                               "is to be segmented."}),
+           parameter("rsc_ext", &F::rsc_ext, {},
+                     {assumed, "Offer VIRTIO_NET_F_RSC_EXT: coalesced segments are counted."}),
+           parameter("ctrl_guest_offloads", &F::ctrl_guest_offloads, {},
+                     {assumed, "Offer VIRTIO_NET_F_CTRL_GUEST_OFFLOADS: the driver switches "
+                               "receive offloads by command."}),
        }});
   return rows;
 }
@@ -541,6 +567,9 @@ const Table<NetTimingConfig>& table(const NetTimingConfig&) {
            parameter("packet_cost", &T::packet_cost, {.min = 0, .max = second},
                      {assumed, "The device's own work on a packet; those of a direction come one "
                                "after the other."}),
+           parameter("lro_patience", &T::lro_patience, {.min = 0, .max = second},
+                     {assumed, "How long a received TCP segment waits for the next, where the "
+                               "driver takes joined ones; 0: for what comes at the same time."}),
        }});
   return rows;
 }

@@ -66,7 +66,16 @@ FeatureSet net_features(const NetFeaturesConfig& config) {
       .set(net::VIRTIO_NET_F_HOST_ECN, config.host_ecn)
       .set(net::VIRTIO_NET_F_HOST_UFO, config.host_ufo)
       .set(net::VIRTIO_NET_F_HOST_USO, config.host_uso)
-      .set(net::VIRTIO_NET_F_GUEST_HDRLEN, config.guest_hdrlen);
+      .set(net::VIRTIO_NET_F_GUEST_HDRLEN, config.guest_hdrlen)
+      .set(net::VIRTIO_NET_F_GUEST_CSUM, config.guest_csum)
+      .set(net::VIRTIO_NET_F_GUEST_TSO4, config.guest_tso4)
+      .set(net::VIRTIO_NET_F_GUEST_TSO6, config.guest_tso6)
+      .set(net::VIRTIO_NET_F_GUEST_ECN, config.guest_ecn)
+      .set(net::VIRTIO_NET_F_GUEST_UFO, config.guest_ufo)
+      .set(net::VIRTIO_NET_F_GUEST_USO4, config.guest_uso4)
+      .set(net::VIRTIO_NET_F_GUEST_USO6, config.guest_uso6)
+      .set(net::VIRTIO_NET_F_RSC_EXT, config.rsc_ext)
+      .set(net::VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, config.ctrl_guest_offloads);
   return features;
 }
 
@@ -172,6 +181,7 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
     params.duplex = net::full_duplex;
   }
   params.queue_size = device.queue_size;
+  params.lro_patience = model_time(net.timing.lro_patience);
   params.queue_pairs = net.queues;
   params.features = net_features(net.features);
   params.timing = {.wire_rate = net.timing.wire_rate.bits_per_second,
@@ -253,6 +263,7 @@ nlohmann::ordered_json statistics(const DeviceFunction& function) {
             {"rx_frames", stats.rx_frames},
             {"rx_bytes", stats.rx_bytes},
             {"rx_malformed", stats.rx_malformed},
+            {"rx_joined", stats.rx_joined},
             {"rx_filtered", stats.rx_filtered},
             {"rx_no_driver", stats.rx_no_driver},
             {"rx_no_buffer", stats.rx_no_buffer},
