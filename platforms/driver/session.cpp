@@ -38,11 +38,15 @@ void Session::negotiate() {
 
 void Session::reset() {
   const sc_core::sc_time end = sc_core::sc_time_stamp() + options_.reset_timeout;
+  // Most resets end at once; for the others this driver looks less and less often.
+  const sc_core::sc_time longest(1, sc_core::SC_MS);
+  sc_core::sc_time interval(1, sc_core::SC_US);
   device_.write_status(0);
   while (device_.status() != 0) {
     if (sc_core::sc_time_stamp() >= end)
       throw DriverError(device_.place() + ": the reset does not end");
-    bus_.pause(sc_core::sc_time(1, sc_core::SC_US));
+    bus_.pause(interval);
+    interval = std::min(2 * interval, longest);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <test_paths.hpp>
 
 #include <algorithm>
 #include <fstream>

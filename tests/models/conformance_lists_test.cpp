@@ -3,6 +3,7 @@
 // one names exists. So it is with the table of hostile guests and with the mutations of the nightly
 // script.
 #include <gtest/gtest.h>
+#include <test_paths.hpp>
 
 #include <algorithm>
 #include <filesystem>

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <test_paths.hpp>
 
 #include <filesystem>
 #include <string>

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <pty.h>
 #include <sys/wait.h>
+#include <test_paths.hpp>
 #include <unistd.h>
 
 #include <array>

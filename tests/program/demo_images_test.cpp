@@ -2,6 +2,7 @@
 #include "run_program.hpp"
 
 #include <gtest/gtest.h>
+#include <test_paths.hpp>
 
 #include <chrono>
 #include <thread>

@@ -3,6 +3,7 @@
 #include "run_program.hpp"
 
 #include <gtest/gtest.h>
+#include <test_paths.hpp>
 
 #include <cmath>
 #include <utility>

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <test_paths.hpp>
 
 #include <algorithm>
 #include <chrono>
