@@ -27,7 +27,16 @@ inline constexpr FeatureSet all_net_features{VIRTIO_NET_F_MTU,
                                              VIRTIO_NET_F_HOST_ECN,
                                              VIRTIO_NET_F_HOST_UFO,
                                              VIRTIO_NET_F_HOST_USO,
-                                             VIRTIO_NET_F_GUEST_HDRLEN};
+                                             VIRTIO_NET_F_GUEST_HDRLEN,
+                                             VIRTIO_NET_F_GUEST_CSUM,
+                                             VIRTIO_NET_F_GUEST_TSO4,
+                                             VIRTIO_NET_F_GUEST_TSO6,
+                                             VIRTIO_NET_F_GUEST_ECN,
+                                             VIRTIO_NET_F_GUEST_UFO,
+                                             VIRTIO_NET_F_GUEST_USO4,
+                                             VIRTIO_NET_F_GUEST_USO6,
+                                             VIRTIO_NET_F_RSC_EXT,
+                                             VIRTIO_NET_F_CTRL_GUEST_OFFLOADS};
 
 /// What a network device offers unless the platform says otherwise: VIRTIO_NET_F_MQ and
 /// VIRTIO_NET_F_CTRL_VQ only with more than one pair of queues.

@@ -46,6 +46,7 @@ struct PacketForm {
   std::uint16_t window = 4000;
   std::size_t payload = 4000;
   unsigned seed = 1;
+  std::uint16_t port = 5000; // of the source
 };
 
 struct Packet {
@@ -130,7 +131,7 @@ inline Packet make_packet(const PacketForm& form) {
       static_cast<std::uint16_t>(pseudo_sum(p.bytes, p.network, form.ipv6, form.tcp, length));
   if (form.tcp) {
     TcpHeader tcp;
-    tcp.source_port = std::uint16_t{5000};
+    tcp.source_port = form.port;
     tcp.destination_port = std::uint16_t{80};
     tcp.sequence = form.sequence;
     tcp.acknowledgement = form.acknowledgement;
@@ -141,8 +142,8 @@ inline Packet make_packet(const PacketForm& form) {
     append(p.bytes, tcp);
     p.bytes.insert(p.bytes.end(), form.tcp_options.begin(), form.tcp_options.end());
   } else {
-    append(p.bytes, UdpHeader{std::uint16_t{5000}, std::uint16_t{53},
-                              static_cast<std::uint16_t>(length), partial});
+    append(p.bytes,
+           UdpHeader{form.port, std::uint16_t{53}, static_cast<std::uint16_t>(length), partial});
   }
   p.payload = p.bytes.size();
   const Bytes data = pattern(form.payload, form.seed);

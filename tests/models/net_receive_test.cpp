@@ -35,7 +35,7 @@ protected:
     params.features = features;
     if (GetParam()) {
       params.timing.wire_rate = 8'000'000'000; // a byte in 1 ns
-      params.lro_patience = microseconds(10);
+      params.lro_patience = microseconds(200);
     }
     build(params, !GetParam());
     buffers_.clear();
@@ -182,13 +182,10 @@ TEST_P(NetReceive, RandomTransfersArriveWholeAndInOrder) {
     std::vector<std::vector<Bytes>> flows;
     for (unsigned flow = 0; flow < 12; ++flow) {
       PacketForm form{.ipv6 = flow % 2 == 1, .payload = 1 + random.next() % 6000, .seed = flow};
+      form.port = static_cast<std::uint16_t>(1000 + flow);
       auto frames = segments(form, static_cast<std::uint16_t>(200 + random.next() % 1200));
-      for (Bytes& frame : frames) { // a port of its own; the checksum does not change
-        const std::size_t at = form.ipv6 ? 54 : 34;
-        frame[at] = static_cast<std::byte>(std::to_integer<unsigned>(frame[at]) + flow);
-        frame[at + 2] = static_cast<std::byte>(std::to_integer<unsigned>(frame[at + 2]) - flow);
+      for (Bytes& frame : frames)
         if (random.next() % 20 == 0) frame.back() ^= std::byte{1};
-      }
       flows.push_back(std::move(frames));
     }
     std::vector<Bytes> mixed;
@@ -205,7 +202,7 @@ TEST_P(NetReceive, RandomTransfersArriveWholeAndInOrder) {
     const auto add = [](std::map<unsigned, Bytes>& to, const Bytes& frame) {
       const auto layers = layers_of(frame);
       ASSERT_TRUE(layers);
-      Bytes& stream = to[std::to_integer<unsigned>(frame[layers->transport])];
+      Bytes& stream = to[test::layout_at<be16>(frame, layers->transport)];
       stream.insert(stream.end(), frame.begin() + static_cast<std::ptrdiff_t>(layers->payload),
                     frame.end());
     };
@@ -248,14 +245,14 @@ TEST_P(NetReceive, WhatIsNotOnePacketOfItsSenderIsNotJoined) {
     ASSERT_NE(std::to_integer<int>(frame[change.at]), change.to) << change.what;
     frame[change.at] = std::byte{change.to};
     if (change.resum) {
-      overwrite(frame, 24, be16(0));
-      overwrite(
+      test::overwrite(frame, 24, be16(0));
+      test::overwrite(
           frame, 24,
           be16(static_cast<std::uint16_t>(~test::plain_sum(std::span(frame).subspan(14, 20)))));
-      overwrite(frame, 50, be16(0));
+      test::overwrite(frame, 50, be16(0));
       const auto sum = test::plain_sum(std::span(frame).subspan(34),
                                        test::pseudo_sum(frame, 14, false, true, frame.size() - 34));
-      overwrite(frame, 50, be16(static_cast<std::uint16_t>(~sum)));
+      test::overwrite(frame, 50, be16(static_cast<std::uint16_t>(~sum)));
     }
     const auto received = receive(frames);
     ASSERT_EQ(received.size(), 3u) << change.what;
@@ -347,11 +344,9 @@ TEST_P(NetReceive, MoreFlowsThanFitSendTheOldestOn) {
   std::vector<Bytes> frames;
   for (unsigned flow = 0; flow < Coalescer::flows + 3; ++flow) {
     PacketForm form{.payload = 2000};
-    for (Bytes& frame : segments(form, 1000)) {
-      frame[34] = static_cast<std::byte>(std::to_integer<unsigned>(frame[34]) + flow);
-      frame[36] = static_cast<std::byte>(std::to_integer<unsigned>(frame[36]) - flow);
+    form.port = static_cast<std::uint16_t>(1000 + flow);
+    for (const Bytes& frame : segments(form, 1000))
       frames.push_back(frame);
-    }
   }
   std::vector<Bytes> round_robin;
   for (const std::size_t half : {0u, 1u})
@@ -372,8 +367,8 @@ TEST_P(NetReceive, ASegmentWaitsNoLongerThanItsPatience) {
   auto& buffer = post({whole});
   wire_->deliver(segments({.payload = 2000}, 1000)[0]);
   bench_->run();
-  // 1054 bytes, and 24 more that an Ethernet frame takes; then 10 us.
-  EXPECT_EQ(buffer.completed_at, nanoseconds(1078 + 10'000));
+  // 1054 bytes, and 24 more that an Ethernet frame takes; then 200 us.
+  EXPECT_EQ(buffer.completed_at, nanoseconds(1078 + 200'000));
 }
 
 TEST_P(NetReceive, AResetDropsWhatWaits) {
@@ -451,11 +446,11 @@ TEST_P(NetReceive, TheDriverSwitchesOffloads) {
   auto received = receive(frames);
   ASSERT_EQ(received.size(), 3u);
   EXPECT_EQ(received[0].header.flags, 0);
-  EXPECT_EQ(set(1), VIRTIO_NET_OK);
+  EXPECT_EQ(set(1 << 1), VIRTIO_NET_OK);
   received = receive(frames);
   ASSERT_EQ(received.size(), 3u);
   EXPECT_EQ(received[0].header.flags, VIRTIO_NET_HDR_F_DATA_VALID);
-  EXPECT_EQ(set(1 | 1 << 7), VIRTIO_NET_OK);
+  EXPECT_EQ(set(1 << 1 | 1 << 7), VIRTIO_NET_OK);
   EXPECT_EQ(receive(frames).size(), 1u);
   EXPECT_EQ(set(1 << 7), VIRTIO_NET_OK);
   EXPECT_EQ(receive(frames).size(), 3u) << "without GUEST_CSUM there is nothing to join with";
@@ -463,10 +458,10 @@ TEST_P(NetReceive, TheDriverSwitchesOffloads) {
     EXPECT_EQ(set(1ull << bit), guest_offloads.has(bit) ? VIRTIO_NET_OK : VIRTIO_NET_ERR) << bit;
   EXPECT_EQ(set(~0ull), VIRTIO_NET_ERR);
   negotiate({VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_GUEST_CSUM});
-  EXPECT_EQ(set(1), VIRTIO_NET_OK);
+  EXPECT_EQ(set(1 << 1), VIRTIO_NET_OK);
   EXPECT_EQ(set(1 << 7), VIRTIO_NET_ERR) << "not negotiated";
   negotiate({VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_GUEST_CSUM});
-  EXPECT_EQ(set(1), VIRTIO_NET_ERR);
+  EXPECT_EQ(set(1 << 1), VIRTIO_NET_ERR);
 }
 
 TEST_P(NetReceive, AfterAResetOffloadsAreAsNegotiated) {
