@@ -1,3 +1,4 @@
+#include <virtio/net/parser.hpp>
 #include <virtio/net/steering.hpp>
 
 #include <utility>
@@ -5,8 +6,6 @@
 namespace virtio::net {
 
 namespace {
-
-constexpr std::uint8_t protocol_tcp = 6;
 
 /// splitmix64's finaliser: every bit of the input reaches every bit of the result.
 std::uint64_t mix(std::uint64_t x) {
@@ -35,32 +34,19 @@ FlowKey key(Endpoint a, Endpoint b, std::uint8_t protocol, bool ipv6) {
   return {{a.address[0], a.address[1], b.address[0], b.address[1], rest}};
 }
 
-/// `transport` begins after the network header.
-FlowKey key_with_ports(Endpoint from, Endpoint to, std::uint8_t protocol, bool ipv6,
-                       Frame transport) {
-  Ports ports;
-  if ((protocol == protocol_tcp || protocol == Ipv4Header::udp) && read_layout(transport, ports)) {
-    from.port = ports.source;
-    to.port = ports.destination;
-  }
-  return key(from, to, protocol, ipv6);
+FlowKey ipv4_key(Frame frame, const IpHeaders& ip, Ports ports) {
+  Ipv4Header header;
+  read_layout(frame.subspan(ip.network), header);
+  return key({{0, header.source}, ports.source}, {{0, header.destination}, ports.destination},
+             ip.protocol, false);
 }
 
-std::optional<FlowKey> ipv4_flow(Frame packet) {
-  Ipv4Header ip;
-  if (!read_layout(packet, ip) || ip.version_and_words >> 4 != 4) return std::nullopt;
-  const std::size_t header = 4u * (ip.version_and_words & 0xf);
-  const bool whole = (ip.fragment & Ipv4Header::fragment_mask) == 0;
-  const bool ports = whole && header >= sizeof ip && header <= packet.size();
-  return key_with_ports({{0, ip.source}}, {{0, ip.destination}}, ip.protocol, false,
-                        ports ? packet.subspan(header) : Frame{});
-}
-
-std::optional<FlowKey> ipv6_flow(Frame packet) {
-  Ipv6Header ip;
-  if (!read_layout(packet, ip) || ip.version_and_class >> 4 != 6) return std::nullopt;
-  return key_with_ports({{ip.source[0], ip.source[1]}}, {{ip.destination[0], ip.destination[1]}},
-                        ip.next_header, true, packet.subspan(sizeof ip));
+FlowKey ipv6_key(Frame frame, const IpHeaders& ip, Ports ports) {
+  Ipv6Header header;
+  read_layout(frame.subspan(ip.network), header);
+  return key({{header.source[0], header.source[1]}, ports.source},
+             {{header.destination[0], header.destination[1]}, ports.destination}, ip.protocol,
+             true);
 }
 
 } // namespace
@@ -73,20 +59,11 @@ std::uint64_t FlowKey::hash() const {
 }
 
 std::optional<FlowKey> flow_of(Frame frame) {
-  EthernetHeader ethernet;
-  if (!read_layout(frame, ethernet)) return std::nullopt;
-  frame = frame.subspan(sizeof ethernet);
-  std::uint16_t type = ethernet.type;
-  for (int tags = 0; tags < 2 && (type == ethertype_vlan || type == ethertype_service_vlan);
-       ++tags) {
-    VlanTag tag;
-    if (!read_layout(frame, tag)) return std::nullopt;
-    type = tag.type;
-    frame = frame.subspan(sizeof tag);
-  }
-  if (type == ethertype_ipv4) return ipv4_flow(frame);
-  if (type == ethertype_ipv6) return ipv6_flow(frame);
-  return std::nullopt;
+  const IpHeaders ip = parse(frame, {.tunnels = false}).outer;
+  if (ip.version == 0) return std::nullopt;
+  Ports ports;
+  if (ip.payload != 0 && !ip.fragmented()) read_layout(frame.subspan(ip.transport), ports);
+  return ip.version == 4 ? ipv4_key(frame, ip, ports) : ipv6_key(frame, ip, ports);
 }
 
 void FlowSteering::enable(std::uint16_t pairs) {

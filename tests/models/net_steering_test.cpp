@@ -37,29 +37,43 @@ Bytes ethernet(std::uint16_t type, unsigned vlan_tags) {
     append(bytes, VlanTag{std::uint16_t{5}, i == vlan_tags ? type : ethertype_vlan});
   return bytes;
 }
+constexpr std::uint16_t transport_bytes = 38;
+void append_transport(Bytes& bytes, const Flow& f) {
+  const std::size_t end = bytes.size() + transport_bytes;
+  if (f.protocol == Ipv4Header::tcp) {
+    TcpHeader tcp;
+    tcp.source_port = f.source_port;
+    tcp.destination_port = f.destination_port;
+    tcp.words_and_flags = std::uint16_t{5 << 12};
+    append(bytes, tcp);
+  } else {
+    append(bytes, UdpHeader{f.source_port, f.destination_port, transport_bytes, {}});
+  }
+  bytes.resize(end);
+}
 Bytes ipv4_frame(const Flow& f) {
   Bytes bytes = ethernet(ethertype_ipv4, f.vlan_tags);
   Ipv4Header ip;
   ip.version_and_words = static_cast<std::uint8_t>(0x45 + f.option_words);
+  ip.total_len = static_cast<std::uint16_t>(20 + 4 * f.option_words + transport_bytes);
   ip.protocol = f.protocol;
   ip.fragment = f.fragment;
   ip.source = f.source;
   ip.destination = f.destination;
   append(bytes, ip);
   bytes.resize(bytes.size() + 4u * f.option_words);
-  append(bytes, UdpHeader{f.source_port, f.destination_port, {}, {}});
-  bytes.resize(bytes.size() + 30);
+  append_transport(bytes, f);
   return bytes;
 }
 Bytes ipv6_frame(const Flow& f) {
   Bytes bytes = ethernet(ethertype_ipv6, f.vlan_tags);
   Ipv6Header ip;
   ip.next_header = f.protocol;
+  ip.payload_len = transport_bytes;
   ip.source[1] = std::uint64_t{f.source};
   ip.destination[1] = std::uint64_t{f.destination};
   append(bytes, ip);
-  append(bytes, UdpHeader{f.source_port, f.destination_port, {}, {}});
-  bytes.resize(bytes.size() + 30);
+  append_transport(bytes, f);
   return bytes;
 }
 
@@ -110,7 +124,7 @@ TEST(FlowKey, FramesCutShortAnywhereAreLookedAtWithinTheirBytes) {
   EXPECT_EQ(flow_of(frame_of(14)), std::nullopt);
   Bytes lying = ipv4_frame({});
   lying[14] = std::byte{0x41}; // a header of one word
-  EXPECT_TRUE(flow_of(lying).has_value());
+  EXPECT_EQ(flow_of(lying), std::nullopt);
   lying[14] = std::byte{0x65}; // version 6 behind IPv4's type
   EXPECT_EQ(flow_of(lying), std::nullopt);
 }
