@@ -130,6 +130,9 @@ public:
   Dma dma(QueueIndex queue) override { return engine_->dma(queue); }
   void complete(Chain& chain, std::uint32_t written, CompletionHints hints = {}) override;
   void fail(Chain& chain, RingError error) override;
+  bool coalesce(QueueIndex queue, const NotificationCoalescing& how) override {
+    return engine_->coalesce(queue, how);
+  }
   void config_changed() override;
   bool live() const override { return (status_ & VIRTIO_STATUS_DRIVER_OK) != 0 && !resetting_; }
   bool queue_live(QueueIndex queue) const override {

@@ -25,6 +25,12 @@ public:
   virtual void complete(Chain& chain, std::uint32_t written, CompletionHints hints = {}) = 0;
   /// A chain cannot be answered: the queue stops and DEVICE_NEEDS_RESET is set.
   virtual void fail(Chain& chain, RingError error) = 0;
+  /// How the queue's used buffer notifications are coalesced from now on, until it is called again.
+  /// Returns false when the ring engine cannot.
+  virtual bool coalesce(QueueIndex queue, const NotificationCoalescing& how) {
+    (void)queue, (void)how;
+    return false;
+  }
   /// The function changed its configuration space: the generation changes and the driver is told.
   virtual void config_changed() = 0;
   /// DRIVER_OK is set and no reset is under way.

@@ -19,7 +19,14 @@ const char* to_string(RingError error) {
 }
 
 ModelRingEngine::Queue::Queue(ModelRingEngine& engine, QueueIndex i)
-    : index(i), scope(engine.executor_, engine.name_ + " queue " + std::to_string(raw(i))) {}
+    : index(i), scope(engine.executor_, engine.name_ + " queue " + std::to_string(raw(i))) {
+  notify.queue = this;
+  notify.engine = &engine;
+  notify.call = [](Wake& wake) {
+    auto& timer = static_cast<Timer&>(wake);
+    timer.engine->start_write_back(*timer.queue);
+  };
+}
 
 ModelRingEngine::ModelRingEngine(std::string name, Executor& executor, DmaPort& port,
                                  std::uint16_t num_queues, RingEngineClient& client)
@@ -51,7 +58,8 @@ RingError ModelRingEngine::enable(QueueIndex queue, const QueueSetup& setup) {
   q.event_idx = setup.features.has(VIRTIO_F_EVENT_IDX);
   q.indirect = setup.features.has(VIRTIO_F_INDIRECT_DESC);
   q.next_avail = setup.start_avail;
-  q.next_used = setup.start_used;
+  q.next_used = q.signalled = setup.start_used;
+  q.unsignalled = 0;
   q.seen_avail = setup.start_avail.index;
   q.next_chain_id = 0;
   q.completions.restart(setup.features.has(VIRTIO_F_IN_ORDER));
@@ -65,6 +73,8 @@ RingError ModelRingEngine::enable(QueueIndex queue, const QueueSetup& setup) {
 void ModelRingEngine::reset(QueueIndex queue, std::function<void()> done) {
   Queue& q = at(queue);
   q.on = false;
+  q.hold.told();
+  q.notify.cancel();
   q.scope.cancel();
   q.scope.when_idle([&q, done = std::move(done)] {
     q.completions.restart(false);
@@ -80,6 +90,16 @@ void ModelRingEngine::reset(QueueIndex queue, std::function<void()> done) {
 
 void ModelRingEngine::orphan(QueueIndex queue) {
   at(queue).scope.orphan();
+}
+
+bool ModelRingEngine::coalesce(QueueIndex queue, const NotificationCoalescing& how) {
+  Queue& q = at(queue);
+  q.hold.set(how);
+  q.notify.cancel();
+  const SimTime now = executor_.now();
+  if (q.hold.hold(now)) executor_.post_at(q.notify, q.hold.until());
+  if (q.on) start_write_back(q);
+  return true;
 }
 
 // The notification data (virtio 1.4, 2.9) is a hint: the ring itself is read in any case.
@@ -339,7 +359,8 @@ void ModelRingEngine::complete(Chain& chain, std::uint32_t written, CompletionHi
 }
 
 void ModelRingEngine::start_write_back(Queue& q) {
-  if (q.writing_back || q.used_failed || q.completions.publishable() == 0) return;
+  if (q.writing_back || q.used_failed) return;
+  if (q.completions.publishable() == 0 && !q.hold.overdue(executor_.now())) return;
   q.writing_back = true;
   q.scope.start([&] { return write_back(q); });
 }
@@ -350,9 +371,9 @@ Task<> ModelRingEngine::write_back(Queue& q) {
   const Dma memory = dma(q);
   const QueueSetup& s = q.setup;
 
-  while (const std::size_t ready = q.completions.publishable()) {
-    const RingIndex before = q.next_used;
-    std::uint32_t advanced = 0; // ring entries (split) or descriptors (packed)
+  for (;;) {
+    const std::size_t ready = q.completions.publishable();
+    if (ready == 0 && !q.hold.overdue(executor_.now())) break;
     DmaStatus status = DmaStatus::ok;
     std::optional<std::pair<GuestAddr, packed::Used>> first_of_group;
     for (std::size_t i = 0; i < ready && status == DmaStatus::ok;) {
@@ -379,18 +400,18 @@ Task<> ModelRingEngine::write_back(Queue& q) {
         for (std::size_t k = i; k < i + run; ++k)
           slots += q.completions[k].chain->slots;
         q.next_used = advance(q.next_used, slots, s.size);
-        advanced += slots;
+        q.unsignalled += slots;
       } else {
         const Plain<split::UsedElem> elem{{last.chain->head, last.written}};
         const GuestAddr to =
             split::used_ring(s.device, q.next_used.index & static_cast<std::uint16_t>(s.size - 1));
         status = co_await memory.store(to, elem, AccessKind::used);
         q.next_used.index = static_cast<std::uint16_t>(q.next_used.index + run);
-        advanced += static_cast<std::uint32_t>(run);
+        q.unsignalled += static_cast<std::uint32_t>(run);
       }
       i += run;
     }
-    if (status == DmaStatus::ok && !q.packed) {
+    if (status == DmaStatus::ok && !q.packed && ready > 0) {
       // virtio 1.4, 2.7.8.2: the elements MUST be written before the index.
       const OrderedInt<std::uint16_t> idx{q.next_used.index};
       status = co_await memory.store(split::used_idx(s.device), idx, AccessKind::used);
@@ -400,14 +421,16 @@ Task<> ModelRingEngine::write_back(Queue& q) {
       fail(q, status, RingError::used_unwritable);
       break;
     }
-    for (std::size_t i = 0; i < ready; ++i)
-      q.free_chains.push_back(q.completions[i].chain);
-    q.completions.retire(ready);
-    q.outstanding -= static_cast<std::uint32_t>(ready);
+    if (ready > 0) retire(q, ready);
+    if (!q.hold.due(executor_.now())) continue;
+    q.hold.told();
+    q.notify.cancel();
 
     // virtio 1.4, 2.7.7.2 and 2.8.10: what the driver asked for is read after what it waits for was
     // written.
     fence();
+    const RingIndex before = std::exchange(q.signalled, q.next_used);
+    const std::uint32_t advanced = std::exchange(q.unsignalled, 0);
     bool wanted = false;
     if (q.packed) {
       const auto event =
@@ -433,6 +456,17 @@ Task<> ModelRingEngine::write_back(Queue& q) {
     if (wanted) client_.on_interrupt(q.index);
   }
   q.writing_back = false;
+}
+
+/// The first `ready` completions are with the driver; their notification may have to wait.
+void ModelRingEngine::retire(Queue& q, std::size_t ready) {
+  for (std::size_t i = 0; i < ready; ++i)
+    q.free_chains.push_back(q.completions[i].chain);
+  const SimTime now = executor_.now();
+  q.hold.add(q.completions.packets(ready), now);
+  q.completions.retire(ready);
+  q.outstanding -= static_cast<std::uint32_t>(ready);
+  if (q.hold.hold(now) && !q.notify.queued()) executor_.post_at(q.notify, q.hold.until());
 }
 
 } // namespace virtio

@@ -4,6 +4,7 @@
 // never only in a frame.
 #pragma once
 
+#include <virtio/core/notification_hold.hpp>
 #include <virtio/core/ring_walk.hpp>
 
 #include <deque>
@@ -23,6 +24,7 @@ public:
   void reset(QueueIndex queue, std::function<void()> done) override;
   void orphan(QueueIndex queue) override;
   void quiesce(QueueIndex queue) override { at(queue).halted = true; }
+  bool coalesce(QueueIndex queue, const NotificationCoalescing& how) override;
   QueueProgress progress(QueueIndex queue) const override;
   bool enabled(QueueIndex queue) const override;
   void doorbell(QueueIndex queue, std::optional<NotificationData> data) override;
@@ -40,6 +42,11 @@ public:
   static constexpr SimTime burst_pause = microseconds(1);
 
 private:
+  struct Queue;
+  struct Timer : Wake {
+    Queue* queue = nullptr;
+    ModelRingEngine* engine = nullptr;
+  };
   struct Queue {
     Queue(ModelRingEngine& engine, QueueIndex index);
 
@@ -70,6 +77,10 @@ private:
     bool writing_back = false;
 
     Completions completions;
+    RingIndex signalled;           // the driver was asked about its wishes up to here
+    std::uint32_t unsignalled = 0; // ring entries (split) or descriptors (packed) since then
+    NotificationHold hold;
+    Timer notify;
     std::deque<Chain> chains; // pool
     std::vector<Chain*> free_chains;
   };
@@ -91,6 +102,7 @@ private:
 
   void start_write_back(Queue& queue);
   Task<> write_back(Queue& queue);
+  void retire(Queue& queue, std::size_t ready);
 
   /// Reports `error` unless `status` is a cancellation. No chain is emitted after it; earlier ones
   /// complete.

@@ -78,6 +78,14 @@ struct NotificationData {
   bool next_wrap = false;
 };
 
+/// How the used buffer notifications of a queue are coalesced: one when `max_packets` packets were
+/// returned, or `delay` after the first of them. With either zero, every packet is notified.
+struct NotificationCoalescing {
+  std::uint32_t max_packets = 0;
+  SimTime delay{};
+  bool off() const { return max_packets == 0 || delay.ps == 0; }
+};
+
 class RingEngineClient {
 public:
   virtual ~RingEngineClient() = default;
@@ -108,6 +116,12 @@ public:
   virtual void orphan(QueueIndex queue) = 0;
   /// Emits no further chain until the queue is reset; what was emitted can still be completed.
   virtual void quiesce(QueueIndex queue) = 0;
+  /// Holds for the queue until it is called again, across resets of the queue too. Returns false
+  /// when the engine cannot.
+  virtual bool coalesce(QueueIndex queue, const NotificationCoalescing& how) {
+    (void)queue, (void)how;
+    return false;
+  }
   virtual QueueProgress progress(QueueIndex queue) const = 0;
   virtual bool enabled(QueueIndex queue) const = 0;
 

@@ -126,6 +126,12 @@ public:
       ++last;
     return last - first + 1;
   }
+  /// How many packets the first `count` are: a group is one.
+  std::uint32_t packets(std::size_t count) const {
+    return static_cast<std::uint32_t>(
+        std::count_if(list_.begin(), list_.begin() + static_cast<std::ptrdiff_t>(count),
+                      [](const Completion& c) { return !c.hints.more; }));
+  }
   /// The first `count` have become visible.
   void retire(std::size_t count) {
     list_.erase(list_.begin(), list_.begin() + static_cast<std::ptrdiff_t>(count));

@@ -83,10 +83,14 @@ struct TimedRingEngine::Timer : Wake {
 struct TimedRingEngine::Queue {
   Queue(TimedRingEngine& e, QueueIndex i)
       : engine(e), index(i), scope(e.executor_, e.name_ + " queue " + std::to_string(raw(i))) {
-    flush.queue = interrupt.queue = this;
+    flush.queue = interrupt.queue = notify.queue = this;
     flush.call = [](Wake& wake) {
       Queue& q = *static_cast<Timer&>(wake).queue;
       q.flush_due = true;
+      q.engine.start_write_back(q);
+    };
+    notify.call = [](Wake& wake) {
+      Queue& q = *static_cast<Timer&>(wake).queue;
       q.engine.start_write_back(q);
     };
     interrupt.call = [](Wake& wake) {
@@ -147,7 +151,9 @@ struct TimedRingEngine::Queue {
   std::uint32_t unsignalled = 0;
   std::uint32_t unsignalled_chains = 0;
   std::uint32_t held_chains = 0; // an interrupt waits with so many
+  NotificationHold hold;
   Timer flush;
+  Timer notify;
   Timer interrupt;
   le32 event_bytes;                  // being written
   std::vector<std::byte> used_bytes; // being written back
@@ -162,7 +168,7 @@ TimedRingEngine::TimedRingEngine(std::string name, Executor& executor, DmaPort& 
                                  const RingEngineParams& params)
     : name_(std::move(name)), executor_(executor), port_(port), client_(client), params_(params),
       arbiter_(params, num_queues) {
-  static_assert(sizeof(Queue) < 800, "an idle queue takes less than 1 KiB");
+  static_assert(sizeof(Queue) < 900, "an idle queue takes less than 1 KiB");
   if (const std::string text = problem_with(params_); !text.empty())
     throw std::invalid_argument("ring engine of " + name_ + ": " + text);
   port_.limit(params_.outstanding_reads, params_.outstanding_writes);
@@ -227,6 +233,8 @@ void TimedRingEngine::reset(QueueIndex queue, std::function<void()> done) {
   Queue& q = at(queue);
   q.on = false;
   q.flush.cancel();
+  q.hold.told();
+  q.notify.cancel();
   q.interrupt.cancel();
   arbiter_.withdraw(queue);
   q.scope.cancel();
@@ -255,6 +263,16 @@ void TimedRingEngine::orphan(QueueIndex queue) {
 
 void TimedRingEngine::quiesce(QueueIndex queue) {
   halt(at(queue));
+}
+
+bool TimedRingEngine::coalesce(QueueIndex queue, const NotificationCoalescing& how) {
+  Queue& q = at(queue);
+  q.hold.set(how);
+  q.notify.cancel();
+  const SimTime now = executor_.now();
+  if (q.hold.hold(now)) executor_.post_at(q.notify, q.hold.until());
+  start_write_back(q);
+  return true;
 }
 
 // The notification data (virtio 1.4, 2.9) is a hint: the ring itself is read in any case.
@@ -729,8 +747,9 @@ void TimedRingEngine::complete(Chain& chain, std::uint32_t written, CompletionHi
 void TimedRingEngine::start_write_back(Queue& q) {
   if (q.writing_back || q.used_failed || !q.on) return;
   const std::size_t ready = q.completions.publishable();
-  if (ready == 0) return;
-  if (params_.used_timeout != 0 && ready < params_.used_batch && !q.flush_due) {
+  const bool tells = q.hold.overdue(executor_.now());
+  if (ready == 0 && !tells) return;
+  if (!tells && params_.used_timeout != 0 && ready < params_.used_batch && !q.flush_due) {
     if (!q.flush.queued())
       executor_.post_at(q.flush, executor_.now() + cycles(params_.used_timeout));
     return;
@@ -744,15 +763,20 @@ void TimedRingEngine::start_write_back(Queue& q) {
 Task<> TimedRingEngine::write_back(Queue& q) {
   do {
     const std::size_t ready = q.completions.publishable();
-    const std::uint64_t cost =
-        ready * (std::uint64_t{params_.completion_cycles} + params_.used_cycles);
-    const bool elapsed = co_await work(q, write_back_stage_, cost);
-    if (!elapsed) break;
-    ++stats_.write_backs;
     DmaStatus status = DmaStatus::ok;
     RingError error = RingError::used_unwritable;
-    const std::uint32_t advanced = q.packed ? compose_packed(q, ready) : compose_split(q, ready);
-    if (q.packed) {
+    std::uint32_t advanced = 0;
+    if (ready > 0) {
+      const std::uint64_t cost =
+          ready * (std::uint64_t{params_.completion_cycles} + params_.used_cycles);
+      const bool elapsed = co_await work(q, write_back_stage_, cost);
+      if (!elapsed) break;
+      ++stats_.write_backs;
+      advanced = q.packed ? compose_packed(q, ready) : compose_split(q, ready);
+    }
+    if (ready == 0) {
+      // Only the notification of what was written before is due.
+    } else if (q.packed) {
       // 2.8.9: the first of a group is marked used after the rest.
       const std::span<const Piece> rest(q.used_pieces);
       if (rest.size() > 1)
@@ -771,9 +795,12 @@ Task<> TimedRingEngine::write_back(Queue& q) {
       }
     }
     if (status == DmaStatus::ok) {
-      retire(q, ready, advanced);
+      if (ready > 0) retire(q, ready, advanced);
       if (params_.event_policy == EventPolicy::when_idle && q.completions.publishable() != 0)
         continue;
+      if (!q.hold.due(executor_.now())) continue;
+      q.hold.told();
+      q.notify.cancel();
       fence();
       // virtio 1.4, 2.7.7.2 and 2.8.10: what the driver asked for is read after what it waits for
       // was written.
@@ -866,6 +893,9 @@ void TimedRingEngine::retire(Queue& q, std::size_t ready, std::uint32_t advanced
     client_.on_published(q.index, q.completions[i].chain->id);
     q.free_chains.push_back(q.completions[i].chain);
   }
+  const SimTime now = executor_.now();
+  q.hold.add(q.completions.packets(ready), now);
+  if (q.hold.hold(now) && !q.notify.queued()) executor_.post_at(q.notify, q.hold.until());
   q.completions.retire(ready);
   q.outstanding -= static_cast<std::uint32_t>(ready);
   q.unsignalled += advanced;

@@ -9,6 +9,7 @@
 // hardware shared by all queues.
 #pragma once
 
+#include <virtio/core/notification_hold.hpp>
 #include <virtio/core/queue_arbiter.hpp>
 #include <virtio/core/ring_engine_params.hpp>
 #include <virtio/core/ring_walk.hpp>
@@ -43,6 +44,7 @@ public:
   void reset(QueueIndex queue, std::function<void()> done) override;
   void orphan(QueueIndex queue) override;
   void quiesce(QueueIndex queue) override;
+  bool coalesce(QueueIndex queue, const NotificationCoalescing& how) override;
   QueueProgress progress(QueueIndex queue) const override;
   bool enabled(QueueIndex queue) const override;
   void doorbell(QueueIndex queue, std::optional<NotificationData> data) override;

@@ -74,6 +74,8 @@ bool Net::execute(std::span<const std::byte> command) {
     return control_mq(header.command, data);
   case VIRTIO_NET_CTRL_GUEST_OFFLOADS:
     return control_guest_offloads(header.command, data);
+  case VIRTIO_NET_CTRL_NOTF_COAL:
+    return control_notf_coal(header.command, data);
   default:
     return false;
   }
@@ -148,6 +150,24 @@ bool Net::control_guest_offloads(std::uint8_t command, std::span<const std::byte
   if (!offloads.subset_of(negotiated_ & guest_offloads)) return false;
   use_offloads(offloads);
   return true;
+}
+
+bool Net::control_notf_coal(std::uint8_t command, std::span<const std::byte> data) {
+  virtio_net_ctrl_coal set;
+  if (!negotiated_.has(VIRTIO_NET_F_NOTF_COAL) || command > VIRTIO_NET_CTRL_NOTF_COAL_RX_SET ||
+      !read_exactly(data, set))
+    return false;
+  coalesces_ = true;
+  return coalesce(command == VIRTIO_NET_CTRL_NOTF_COAL_RX_SET,
+                  {set.max_packets, microseconds(set.usecs)});
+}
+
+/// All queues of a direction. False when the ring engine cannot.
+bool Net::coalesce(bool receive, const NotificationCoalescing& how) {
+  bool done = true;
+  for (unsigned pair = 0; pair < params_.queue_pairs; ++pair)
+    done &= host().coalesce(receive ? receive_queue(pair) : transmit_queue(pair), how);
+  return done;
 }
 
 /// 5.1.6.5.6.1: not 0, and not more than max_virtqueue_pairs.

@@ -36,7 +36,8 @@ inline constexpr FeatureSet all_net_features{VIRTIO_NET_F_MTU,
                                              VIRTIO_NET_F_GUEST_USO4,
                                              VIRTIO_NET_F_GUEST_USO6,
                                              VIRTIO_NET_F_RSC_EXT,
-                                             VIRTIO_NET_F_CTRL_GUEST_OFFLOADS};
+                                             VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
+                                             VIRTIO_NET_F_NOTF_COAL};
 
 /// What a network device offers unless the platform says otherwise: VIRTIO_NET_F_MQ and
 /// VIRTIO_NET_F_CTRL_VQ only with more than one pair of queues.

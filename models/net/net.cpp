@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace virtio::net {
 
@@ -181,6 +182,10 @@ void Net::reset() {
   steering_.enable(1);
   announcing_ = false;
   coalescer_.reset();
+  // 5.1.6.5.9.4: upon reset, all coalescing parameters are 0.
+  if (std::exchange(coalesces_, false))
+    for (const bool receive : {false, true})
+      coalesce(receive, {});
   show_mac(params_.mac);
   show_status();
   for (ReceiveQueue& queue : receives_)

@@ -136,6 +136,8 @@ private:
   bool control_mac(std::uint8_t command, std::span<const std::byte> data);
   bool control_vlan(std::uint8_t command, std::span<const std::byte> data);
   bool control_guest_offloads(std::uint8_t command, std::span<const std::byte> data);
+  bool control_notf_coal(std::uint8_t command, std::span<const std::byte> data);
+  bool coalesce(bool receive, const NotificationCoalescing& how);
   bool control_announce(std::uint8_t command, std::span<const std::byte> data);
   bool control_mq(std::uint8_t command, std::span<const std::byte> data);
   bool set_mac(const MacAddress& mac);
@@ -149,6 +151,7 @@ private:
   FeatureSet negotiated_;
   std::uint16_t pairs_ = 1; // that exist with what was negotiated
   bool link_up_;
+  bool coalesces_ = false;  // VIRTIO_NET_CTRL_NOTF_COAL has been used
   bool announcing_ = false; // VIRTIO_NET_S_ANNOUNCE
   ReceiveFilter filter_;
   Coalescer coalescer_;

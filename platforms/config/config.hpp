@@ -142,6 +142,7 @@ struct NetFeaturesConfig {
   bool guest_uso6 = false;
   bool rsc_ext = false;
   bool ctrl_guest_offloads = false;
+  bool notf_coal = false;
 };
 
 struct ConsoleFeaturesConfig {

@@ -500,6 +500,9 @@ const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&) {
            parameter("ctrl_guest_offloads", &F::ctrl_guest_offloads, {},
                      {assumed, "Offer VIRTIO_NET_F_CTRL_GUEST_OFFLOADS: the driver switches "
                                "receive offloads by command."}),
+           parameter(
+               "notf_coal", &F::notf_coal, {},
+               {assumed, "Offer VIRTIO_NET_F_NOTF_COAL: the driver has notifications coalesced."}),
        }});
   return rows;
 }

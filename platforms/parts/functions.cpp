@@ -75,7 +75,8 @@ FeatureSet net_features(const NetFeaturesConfig& config) {
       .set(net::VIRTIO_NET_F_GUEST_USO4, config.guest_uso4)
       .set(net::VIRTIO_NET_F_GUEST_USO6, config.guest_uso6)
       .set(net::VIRTIO_NET_F_RSC_EXT, config.rsc_ext)
-      .set(net::VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, config.ctrl_guest_offloads);
+      .set(net::VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, config.ctrl_guest_offloads)
+      .set(net::VIRTIO_NET_F_NOTF_COAL, config.notf_coal);
   return features;
 }
 

@@ -246,6 +246,8 @@ public:
   }
 
   int config_changes = 0;
+  std::map<std::uint16_t, NotificationCoalescing> coalescing; ///< as asked for, by queue
+  bool can_coalesce = true;
   std::vector<Request*> used; ///< in order of completion
   /// Called within every completion, for what an engine or a driver may do there.
   std::function<void()> on_complete;
@@ -275,6 +277,10 @@ public:
     queues_.at(raw(chain.queue))->halted = true;
   }
   void config_changed() override { ++config_changes; }
+  bool coalesce(QueueIndex queue, const NotificationCoalescing& how) override {
+    coalescing[raw(queue)] = how;
+    return can_coalesce;
+  }
   bool live() const override { return live_; }
   bool queue_live(QueueIndex queue) const override {
     const Queue& q = *queues_.at(raw(queue));

@@ -441,6 +441,48 @@ TEST_P(NetControl, ATagCutShortIsOfNoVlan) {
   EXPECT_FALSE(received(frame));
 }
 
+// --- coalescing of notifications -----------------------------------------------------------------
+
+TEST_P(NetControl, CoalescingIsSetForAllQueuesOfADirection) {
+  build_all({.queue_pairs = 2});
+  const Bytes three_packets_in_ten_us{std::byte{3}, {}, {}, {}, std::byte{10}, {}, {}, {}};
+  const auto set = [&](std::uint8_t number) {
+    return ok(command(VIRTIO_NET_CTRL_NOTF_COAL, number, three_packets_in_ten_us));
+  };
+  EXPECT_TRUE(set(VIRTIO_NET_CTRL_NOTF_COAL_RX_SET));
+  EXPECT_EQ(bench_->coalescing.size(), 2u);
+  for (const std::uint16_t queue : {std::uint16_t{0}, std::uint16_t{2}}) {
+    EXPECT_EQ(bench_->coalescing[queue].max_packets, 3u);
+    EXPECT_EQ(bench_->coalescing[queue].delay, microseconds(10));
+  }
+  bench_->coalescing.clear();
+  EXPECT_TRUE(set(VIRTIO_NET_CTRL_NOTF_COAL_TX_SET));
+  EXPECT_EQ(bench_->coalescing.size(), 2u);
+  EXPECT_TRUE(bench_->coalescing.contains(1) && bench_->coalescing.contains(3));
+  EXPECT_FALSE(set(2));
+}
+
+TEST_P(NetControl, CoalescingThatCannotBeIsAnError) {
+  const auto set = [&](std::size_t size) {
+    return ok(command(VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_RX_SET, Bytes(size)));
+  };
+  bench_->can_coalesce = false;
+  EXPECT_FALSE(set(8));
+  bench_->can_coalesce = true;
+  for (const std::size_t size : {0u, 4u, 7u, 9u, 16u})
+    EXPECT_FALSE(set(size));
+  negotiate({VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_RX});
+  EXPECT_FALSE(set(8));
+}
+
+TEST_P(NetControl, AResetEndsCoalescing) {
+  EXPECT_TRUE(ok(command(VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_RX_SET,
+                         Bytes(8, std::byte{1}))));
+  EXPECT_FALSE(bench_->coalescing[0].off());
+  bench_->reset();
+  EXPECT_TRUE(bench_->coalescing[0].off());
+}
+
 // --- announcement --------------------------------------------------------------------------------
 
 TEST_P(NetControl, AnAnnouncementIsAskedForUntilItIsAcknowledged) {
