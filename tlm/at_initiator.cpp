@@ -153,7 +153,7 @@ AtInitiator::Request& AtInitiator::prepare(DmaTransaction& t) {
   fill(request, t);
   request.data.swap(t.buffer); // the payload's data lives as long as the payload
   request.transaction = &t;
-  request.since = sc_core::sc_time_stamp();
+  request.since = to_sc_time(executor_->now());
   request.step = Request::Step::requested;
   request.end_response = false;
   request.info->kind = t.kind;

@@ -14,6 +14,9 @@ TlmDmaPort::TlmDmaPort(sc_core::sc_module_name name, DmaPortParams params)
     SC_REPORT_FATAL("/virtio-tlm/dma_port", "outstanding must be 1..1024");
   socket.register_invalidate_direct_mem_ptr(this, &TlmDmaPort::invalidate_direct_mem_ptr);
   socket.register_nb_transport_bw(this, &TlmDmaPort::nb_transport_bw);
+  worker_call_.port = this;
+  worker_call_.at_host_time = true;
+  worker_call_.call = [](Wake& wake) { static_cast<WorkerCall&>(wake).port->call_worker(); };
   if (params_.protocol == DmaProtocol::at)
     at_ = std::make_unique<AtInitiator>(this->name(), static_cast<AtInitiator::Port&>(*this),
                                         params_.outstanding);
@@ -65,6 +68,15 @@ void TlmDmaPort::issue(DmaTransaction& transaction) {
 
 void TlmDmaPort::issue_to_worker(DmaTransaction& transaction) {
   waiting_.push(transaction);
+  Executor& executor = executor_of(transaction);
+  if (!executor.ahead()) {
+    call_worker();
+  } else if (!worker_call_.queued()) {
+    executor.post(worker_call_);
+  }
+}
+
+void TlmDmaPort::call_worker() {
   if (waiting_.size() > idle_workers_ && workers_.size() < params_.outstanding) {
     // A thread's stack is not unwound when the simulation ends: what it owns lives in the port.
     Worker& worker = workers_.emplace_back();

@@ -56,6 +56,7 @@ private:
   bool map(GuestAddr addr, bool write, Window& window) override;
   void issue(DmaTransaction& transaction) override;
   void issue_to_worker(DmaTransaction& transaction);
+  void call_worker();
   void work(Worker& worker);
   DmaStatus transport(Worker& worker, DmaTransaction& transaction);
   void invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 end);
@@ -79,6 +80,9 @@ private:
   std::deque<Worker> workers_;
   sc_core::sc_event work_;
   unsigned idle_workers_ = 0;
+  struct WorkerCall : Wake {
+    TlmDmaPort* port = nullptr;
+  } worker_call_; // ahead of SystemC's time
   sc_core::sc_event watchdog_;
   bool watchdog_armed_ = false;
   sc_core::sc_time reported_until_; // what left up to then was reported

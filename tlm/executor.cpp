@@ -49,8 +49,21 @@ void ExecutorModule::request_run(SimTime when) {
     wake_.notify(to_sc_time(when - current));
 }
 
+SimTime ExecutorModule::horizon() const {
+  return now() + to_sim_time(sc_core::sc_time_to_pending_activity());
+}
+
 void ExecutorModule::run() {
-  executor_.run();
+  ++activations_;
+  if (runs_ahead_)
+    executor_.run_ahead();
+  else
+    executor_.run();
+  if (executor_.reached() > now() && !executor_.failed() &&
+      sc_core::sc_pending_activity_at_current_time())
+    SC_REPORT_ERROR("/virtio-tlm/executor",
+                    "a process was notified from ahead of SystemC's time: what does that must be "
+                    "a Wake at host time, or the executor must not run ahead");
   executor_.flush_errors();
 }
 

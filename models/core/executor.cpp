@@ -67,6 +67,10 @@ void Executor::request(SimTime when) {
 }
 
 void Executor::post(Wake& wake) {
+  if (ahead_ && wake.at_host_time) {
+    post_at(wake, now_);
+    return;
+  }
   wake.cancel();
   wake.executor_ = this;
   wake.slot_ = Wake::ready;
@@ -81,9 +85,21 @@ void Executor::post_at(Wake& wake, SimTime when) {
   wake.executor_ = this;
   wake.time_ = when;
   wake.order_ = order_++;
+  heap_push(wake);
+  if (timed_.front() == &wake) request(when);
+}
+
+void Executor::heap_push(Wake& wake) {
   timed_.push_back(&wake);
   heap_up(timed_.size() - 1);
-  if (timed_.front() == &wake) request(when);
+}
+
+void Executor::defer(Wake& wake) {
+  wake.cancel();
+  wake.executor_ = this;
+  wake.at_host_time = true;
+  wake.time_ = now_;
+  heap_push(wake); // with its order
 }
 
 std::optional<SimTime> Executor::next_time() const {
@@ -92,16 +108,33 @@ std::optional<SimTime> Executor::next_time() const {
   return std::nullopt;
 }
 
-std::size_t Executor::run(std::size_t limit) {
+/// What is to be resumed now; the time goes on to it if it may.
+Wake* Executor::next_wake(bool may_run_ahead) {
+  if (ready_head_) return ready_head_;
+  if (timed_.empty()) return nullptr;
+  Wake* const first = timed_.front();
+  if (first->time_ <= now_) return ahead_ && first->at_host_time ? nullptr : first;
+  if (!may_run_ahead || first->at_host_time) return nullptr;
+  if (!ahead_) horizon_ = host_->horizon();
+  if (first->time_ >= horizon_) return nullptr;
+  ahead_ = true;
+  now_ = first->time_;
+  return first;
+}
+
+std::size_t Executor::run(std::size_t limit, bool may_run_ahead) {
   if (running_) return 0;
   // Restored whatever happens: an exception that leaves a resumed coroutine must not leave the
   // executor deaf.
   struct Guard {
     Executor& self;
     Executor* outer = std::exchange(current_, &self);
-    explicit Guard(Executor& e) : self(e) { self.running_ = true; }
+    explicit Guard(Executor& e) : self(e) {
+      if (self.host_) self.now_ = self.host_->now();
+      self.running_ = true;
+    }
     ~Guard() {
-      self.running_ = false;
+      self.running_ = self.ahead_ = false;
       current_ = outer;
       if (!self.errors_.empty()) self.request(self.now());
       if (const auto next = self.next_time()) self.request(*next);
@@ -110,8 +143,7 @@ std::size_t Executor::run(std::size_t limit) {
 
   std::size_t count = 0;
   while (count < limit) {
-    Wake* wake = ready_head_;
-    if (!wake && !timed_.empty() && timed_.front()->time_ <= now()) wake = timed_.front();
+    Wake* const wake = next_wake(may_run_ahead && host_);
     if (!wake) break;
     unlink(*wake);
     ++count;
@@ -120,6 +152,7 @@ std::size_t Executor::run(std::size_t limit) {
     else
       wake->handle.resume();
   }
+  resumed_ += count;
   return count;
 }
 

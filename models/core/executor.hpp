@@ -1,6 +1,7 @@
 // The executor resumes coroutines: those that are ready, in the order in which they became so, and
 // those whose time has come, in order of time. It knows nothing of SystemC: a host tells it the
-// time and runs it (tlm/executor.hpp does so from one SC_METHOD; tests step it by hand).
+// time and runs it (tlm/executor.hpp does so from one SC_METHOD; tests step it by hand). Where
+// nobody else can see the difference, the host lets it go on to later times by itself.
 #pragma once
 
 #include <virtio/core/types.hpp>
@@ -38,6 +39,8 @@ public:
   /// Set, it is called instead of resuming `handle`: for models of hardware that are not
   /// coroutines.
   void (*call)(Wake&) = nullptr;
+  /// What it does is seen by the host: the executor never runs it ahead of the host's time.
+  bool at_host_time = false;
 
 private:
   friend class Executor;
@@ -61,6 +64,9 @@ public:
     /// Something will be ready at `when` (now or later): call run() then. Called only while run()
     /// is not active.
     virtual void request_run(SimTime when) = 0;
+    /// Until then, exclusively, the host does nothing by itself: an executor that may run ahead
+    /// goes on to what is due before.
+    virtual SimTime horizon() const { return now(); }
   };
   /// What is done with an exception that left a task: `who` names the device and queue.
   using ErrorHandler = std::function<void(std::string_view who, std::exception_ptr)>;
@@ -71,19 +77,33 @@ public:
   Executor& operator=(const Executor&) = delete;
   ~Executor();
 
-  SimTime now() const { return host_ ? host_->now() : now_; }
+  SimTime now() const { return running_ || !host_ ? now_ : host_->now(); }
+  /// The time is ahead of the host's: what is done now must not be seen there. See
+  /// Wake::at_host_time.
+  bool ahead() const { return ahead_; }
 
   /// Resumes `wake.handle` in the next run. A wake that is queued already moves to the end of the
   /// ready list.
   void post(Wake& wake);
   /// Resumes `wake.handle` in the first run at or after `when`.
   void post_at(Wake& wake, SimTime when);
+  /// For a wake that is being called, ahead of the host: it is called again when the host is there,
+  /// before everything else.
+  void defer(Wake& wake);
 
   /// Resumes what is ready and what is due, at most `limit` of them; returns how many. The rest is
   /// requested from the host again. A call from inside run() returns 0 at once: whoever is running
   /// goes on.
-  std::size_t run(std::size_t limit = default_limit);
+  std::size_t run(std::size_t limit = default_limit) { return run(limit, false); }
+  /// The same, and then what is due before the host's horizon, each at its time.
+  std::size_t run_ahead(std::size_t limit = default_limit) { return run(limit, true); }
   bool running() const { return running_; }
+  /// How far the last run came.
+  SimTime reached() const { return now_; }
+  /// An exception waits to be handed to the handler.
+  bool failed() const { return !errors_.empty(); }
+  /// How many it has resumed so far.
+  std::uint64_t resumed() const { return resumed_; }
   bool idle() const { return ready_head_ == nullptr && timed_.empty(); }
   std::optional<SimTime> next_time() const;
 
@@ -112,14 +132,20 @@ private:
   void heap_up(std::size_t slot);
   void heap_down(std::size_t slot);
   static bool before(const Wake* a, const Wake* b);
+  void heap_push(Wake& wake);
+  std::size_t run(std::size_t limit, bool may_run_ahead);
+  Wake* next_wake(bool may_run_ahead);
 
   Host* host_ = nullptr;
-  SimTime now_{};
+  SimTime now_{};     // with a host: while running
+  SimTime horizon_{}; // as last asked for
   Wake* ready_head_ = nullptr;
   Wake* ready_tail_ = nullptr;
   std::vector<Wake*> timed_; // binary heap
   std::uint64_t order_ = 0;
   bool running_ = false;
+  bool ahead_ = false;
+  std::uint64_t resumed_ = 0;
   ErrorHandler on_error_;
   std::vector<std::pair<std::string, std::exception_ptr>> errors_;
   static inline thread_local Executor* current_ = nullptr;

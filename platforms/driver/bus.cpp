@@ -43,7 +43,10 @@ void Bus::access(std::uint64_t addr, std::byte* data, std::size_t length, bool w
   payload.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
   sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
   socket->b_transport(payload, delay);
-  if (delay != sc_core::SC_ZERO_TIME) wait(delay);
+  if (annotated_)
+    annotated_->delay += delay;
+  else if (delay != sc_core::SC_ZERO_TIME)
+    wait(delay);
   if (!payload.is_response_ok())
     throw DriverError(fmt::format("{} of {} bytes at {:#x}: {}", write ? "write" : "read", length,
                                   addr, payload.get_response_string()));

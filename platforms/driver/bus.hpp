@@ -1,6 +1,6 @@
 // What the reference driver sees of the machine: loads and stores. A TLM-2.0 initiator that uses
 // DMI where it is granted and b_transport elsewhere. All calls are made from an SC_THREAD, as a
-// target may take time.
+// target may take time; those that only annotate it may come from elsewhere, see Annotated.
 #pragma once
 
 #include <virtio/core/dma.hpp>
@@ -74,6 +74,19 @@ public:
       wait(time);
   }
 
+  /// While it exists, the delay that targets annotate is added up in it instead of waited for.
+  class Annotated {
+  public:
+    explicit Annotated(Bus& bus) : bus_(bus) { bus_.annotated_ = this; }
+    ~Annotated() { bus_.annotated_ = nullptr; }
+    Annotated(const Annotated&) = delete;
+    Annotated& operator=(const Annotated&) = delete;
+    sc_core::sc_time delay;
+
+  private:
+    Bus& bus_;
+  };
+
 private:
   struct Window {
     std::uint64_t base = 0;
@@ -87,6 +100,7 @@ private:
 
   std::byte* find_host(std::uint64_t addr, std::size_t length, bool write);
 
+  Annotated* annotated_ = nullptr;
   Window latest_; // the one used last, of those that are readable and writable
   std::vector<Window> windows_;
 };

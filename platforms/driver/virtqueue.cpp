@@ -219,16 +219,24 @@ bool Virtqueue::device_wants_notification() {
 }
 
 bool Virtqueue::kick() {
+  const bool wanted = publish();
+  if (wanted) notify();
+  return wanted;
+}
+
+bool Virtqueue::publish() {
   if (!packed_) bus_.store<std::uint16_t>(raw(split::avail_idx(GuestAddr{at_.driver})), avail_);
   fence(); // virtio 1.4, 2.7.13.4.1: before the suppression is read
   const bool wanted = device_wants_notification();
   added_ = 0;
-  if (!wanted) return false;
+  return wanted;
+}
+
+void Virtqueue::notify() {
   std::optional<std::uint16_t> next;
   if (notification_data_)
     next = packed_ ? static_cast<std::uint16_t>(avail_ | (avail_wrap_ ? 0x8000 : 0)) : avail_;
   device_.notify(index_, next);
-  return true;
 }
 
 // --- taking used buffers back -------------------------------------------------------------------

@@ -67,6 +67,10 @@ public:
   std::optional<std::uint16_t> add(std::span<const Buffer> chain);
   /// Shows the device what was added and notifies it, if it wants to be. Returns whether it did.
   bool kick();
+  /// kick() in its two parts: shows the device what was added and returns whether it wants to be
+  /// notified; then notify().
+  bool publish();
+  void notify();
 
   struct Used {
     std::uint16_t token = 0;

@@ -6,47 +6,89 @@
 
 namespace virtio::platform::pcie_host {
 
+class Core::Sleep : Wake {
+public:
+  Sleep(Core& core, std::optional<SimTime> until) : core_(core), until_(until) {}
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> self) {
+    handle = self;
+    core_.sleeping_ = this;
+    if (until_) core_.executor_.post_at(*this, *until_);
+  }
+  void await_resume() { core_.sleeping_ = nullptr; }
+
+private:
+  Core& core_;
+  std::optional<SimTime> until_;
+};
+
+Core::Core(const HostConfig& host, Executor& executor, driver::Bus& bus)
+    : host_(host), bus_(bus), executor_(executor), scope_(executor, "core") {}
+
 void Core::start() {
-  wakes_ |= wake_;
-  for (const QueueDriver* queue : queues_)
-    if (queue->interrupt()) wakes_ |= queue->interrupt()->arrived();
-  sc_core::sc_spawn([this] { run(); }, sc_core::sc_gen_unique_name("core"));
+  sc_core::sc_spawn_options interrupts;
+  interrupts.spawn_method();
+  interrupts.dont_initialize();
+  bool any = false;
+  for (const QueueDriver* queue : queues_) {
+    if (!queue->interrupt()) continue;
+    interrupts.set_sensitivity(&queue->interrupt()->arrived());
+    any = true;
+  }
+  if (any) sc_core::sc_spawn([this] { wake(); }, sc_core::sc_gen_unique_name("core"), &interrupts);
+  scope_.start([this] { return run(); });
 }
 
 void Core::stop() {
   stopping_ = true;
-  wake_.notify(sc_core::SC_ZERO_TIME);
+  wake();
 }
 
-void Core::spend(std::uint64_t cycles) {
+void Core::wake() {
+  if (sleeping_) executor_.post(*sleeping_);
+}
+
+Delay Core::spend(std::uint64_t cycles) {
   constexpr std::uint64_t second_ps = 1'000'000'000'000;
   const Wide scaled = static_cast<Wide>(cycles) * second_ps + rest_;
   const SimTime time{static_cast<std::uint64_t>(scaled / host_.clock.hertz)};
   rest_ = scaled % host_.clock.hertz;
   busy_ = busy_ + time;
-  if (time.ps != 0) sc_core::wait(tlm2::to_sc_time(time));
+  return delay(scope_, time);
 }
 
-void Core::run() {
+Delay Core::ring(driver::Virtqueue& queue) {
+  driver::Bus::Annotated taken(bus_);
+  queue.notify();
+  return delay(scope_, tlm2::to_sim_time(taken.delay));
+}
+
+Task<> Core::run() {
   try {
-    drive();
+    co_await drive();
   } catch (const std::runtime_error& error) { // DriverError, WrongData
     failure_ = error.what();
   }
   done_ = true;
+  co_await at_host_time();
   ended_.notify(sc_core::SC_ZERO_TIME);
 }
 
-void Core::drive() {
-  while (!stopping_ || any_under_way())
-    if (!serve_all() && (!stopping_ || any_under_way())) idle();
+Task<> Core::drive() {
+  while (!stopping_ || any_under_way()) {
+    const bool did_something = co_await serve_all();
+    if (did_something || (stopping_ && !any_under_way())) continue;
+    co_await Sleep(*this, next_look());
+  }
 }
 
-bool Core::serve_all() {
+Task<bool> Core::serve_all() {
   bool did_something = false;
-  for (QueueDriver* queue : queues_)
-    did_something |= queue->serve();
-  return did_something;
+  for (QueueDriver* queue : queues_) {
+    const bool did = co_await queue->serve();
+    did_something |= did;
+  }
+  co_return did_something;
 }
 
 bool Core::any_under_way() const {
@@ -54,22 +96,18 @@ bool Core::any_under_way() const {
                      [](const QueueDriver* queue) { return queue->under_way(); });
 }
 
-/// Until the next look at what is polled, the next arrival, or an interrupt.
-void Core::idle() {
-  const SimTime now = tlm2::to_sim_time(sc_core::sc_time_stamp());
+/// The next look at what is polled, the next arrival; nothing: an interrupt is waited for.
+std::optional<SimTime> Core::next_look() const {
   std::optional<SimTime> next;
   const auto at = [&](SimTime time) { next = next ? std::min(*next, time) : time; };
   // At the end another core may receive what this one waits for.
-  if (stopping_) at(now + microseconds(1));
+  if (stopping_) at(now() + microseconds(1));
   for (const QueueDriver* queue : queues_) {
-    if (!queue->interrupt()) at(now + SimTime{host_.poll_interval.count()});
+    if (!queue->interrupt()) at(now() + SimTime{host_.poll_interval.count()});
     if (const auto arrival = queue->next_arrival(); arrival && !stopping_)
-      at(std::max(*arrival, now + SimTime{1}));
+      at(std::max(*arrival, now() + SimTime{1}));
   }
-  if (next)
-    sc_core::wait(tlm2::to_sc_time(*next - now), wakes_);
-  else
-    sc_core::wait(wakes_);
+  return next;
 }
 
 } // namespace virtio::platform::pcie_host

@@ -1,9 +1,11 @@
-// Core: one of the host's processor cores, a thread of the simulation that runs the driver for the
-// queues dealt to it. What the driver does there costs cycles, during which the core does nothing
-// else.
+// Core: one of the host's processor cores, which runs the driver for the queues dealt to it. What
+// the driver does there costs cycles, during which the core does nothing else. It is a coroutine of
+// the platform's executor: a thread of SystemC would cost more than what it does.
 #pragma once
 
+#include <virtio/core/task.hpp>
 #include <virtio/platforms/config/config.hpp>
+#include <virtio/platforms/driver/virtqueue.hpp>
 #include <virtio/platforms/pcie_host/measurement.hpp>
 #include <virtio/platforms/pcie_host/wide.hpp>
 
@@ -19,7 +21,7 @@ class QueueDriver;
 
 class Core {
 public:
-  explicit Core(const HostConfig& host) : host_(host) {}
+  Core(const HostConfig& host, Executor& executor, driver::Bus& bus);
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
@@ -34,23 +36,47 @@ public:
 
   const std::optional<std::string>& failure() const { return failure_; }
 
-  /// Spends this many cycles. From the core's own thread.
-  void spend(std::uint64_t cycles);
+  /// Spends this many cycles. Awaited by what the core runs.
+  Delay spend(std::uint64_t cycles);
+  /// Writes the queue's doorbell. Awaited likewise, for as long as the write takes.
+  Delay ring(driver::Virtqueue& queue);
+  /// Lets SystemC's time catch up: before anything that other processes see.
+  auto at_host_time() {
+    struct Awaiter : Wake {
+      Executor& executor;
+      explicit Awaiter(Executor& e) : executor(e) {}
+      bool await_ready() const { return !executor.ahead(); }
+      void await_suspend(std::coroutine_handle<> self) {
+        handle = self;
+        at_host_time = true;
+        executor.post(*this);
+      }
+      void await_resume() const {}
+    };
+    return Awaiter(executor_);
+  }
+  SimTime now() const { return executor_.now(); }
   SimTime busy() const { return busy_; }
   const HostConfig& host() const { return host_; }
   bool stopping() const { return stopping_; }
 
 private:
-  void run();
-  void drive();
-  bool serve_all();
+  /// How the core sleeps: until a time, or until it is woken.
+  class Sleep;
+
+  Task<> run();
+  Task<> drive();
+  Task<bool> serve_all();
   bool any_under_way() const;
-  void idle();
+  std::optional<SimTime> next_look() const;
+  void wake();
 
   const HostConfig& host_;
+  driver::Bus& bus_;
+  Executor& executor_;
+  Scope scope_;
   std::vector<QueueDriver*> queues_;
-  sc_core::sc_event wake_;
-  sc_core::sc_event_or_list wakes_; // that, and every interrupt
+  Wake* sleeping_ = nullptr;
   sc_core::sc_event ended_;
   bool stopping_ = false;
   bool done_ = false;

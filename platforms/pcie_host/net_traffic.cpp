@@ -1,5 +1,4 @@
 #include <virtio/platforms/pcie_host/net_traffic.hpp>
-#include <virtio/tlm/executor.hpp>
 
 #include <fmt/format.h>
 
@@ -136,7 +135,7 @@ std::span<const driver::Buffer> TransmitTraffic::prepare(unsigned index) {
   std::memset(memory_.at(slot.addr), 0, sizeof(net::virtio_net_hdr));
   std::memcpy(memory_.at(slot.addr) + sizeof(net::virtio_net_hdr), frame_.data(), frame_.size());
   slot.len = static_cast<std::uint32_t>(sizeof(net::virtio_net_hdr) + frame_.size());
-  far_end_.from_driver().add(frame_, tlm2::to_sim_time(sc_core::sc_time_stamp()));
+  far_end_.from_driver().add(frame_, far_end_.now());
   return {&slot, 1};
 }
 

@@ -47,6 +47,7 @@ public:
 
   void connect(net::FrameSink& device, Executor& executor) override;
   void transmit(net::Frame frame) override;
+  SimTime now() const { return executor().now(); }
 
   /// From now on frames arrive at the device, if the direction says so; until stop().
   void start(const net::MacAddress& device);

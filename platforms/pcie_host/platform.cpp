@@ -33,6 +33,7 @@ Platform::Platform(sc_core::sc_module_name name, const Config& config, const Wor
                      .latency = sc_core::sc_time::from_value(
                          config.platform.host.interrupt_latency.count())}),
       arena_(ram_base, config.platform.ram.bytes) {
+  executor_.run_ahead();
   build_bus();
   build_devices(workspace);
   SC_HAS_PROCESS(Platform);
@@ -98,7 +99,9 @@ Core& Platform::next_core() {
   const std::size_t cores = config_.platform.host.cores.value_or(0);
   const std::size_t number = cores == 0 ? dealt_ : dealt_ % cores;
   ++dealt_;
-  if (number == cores_.size()) cores_.push_back(std::make_unique<Core>(config_.platform.host));
+  if (number == cores_.size())
+    cores_.push_back(
+        std::make_unique<Core>(config_.platform.host, executor_.executor(), driver_bus_));
   return *cores_[number];
 }
 

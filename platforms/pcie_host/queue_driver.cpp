@@ -5,14 +5,6 @@
 
 namespace virtio::platform::pcie_host {
 
-namespace {
-
-SimTime now() {
-  return tlm2::to_sim_time(sc_core::sc_time_stamp());
-}
-
-} // namespace
-
 QueueDriver::QueueDriver(Core& core, driver::Virtqueue& queue, QueueLog& log,
                          Measurement& measurement, std::unique_ptr<Traffic> traffic,
                          std::optional<Arrivals> arrivals, const QueueDriverParams& params)
@@ -28,20 +20,21 @@ void QueueDriver::begin(SimTime time) {
   if (arrivals_) arrival_ = time + SimTime{arrivals_->next()};
 }
 
-bool QueueDriver::serve() {
-  const bool interrupted = interrupt() && take_interrupt();
-  const bool took = looking_ && take_back();
-  const bool started = start_some();
-  return interrupted || took || started;
+Task<bool> QueueDriver::serve() {
+  const bool interrupted = interrupt() && interrupt()->count() != interrupts_;
+  if (interrupted) co_await take_interrupt();
+  bool took = false;
+  if (looking_) took = co_await take_back();
+  bool started = false;
+  if (may_start()) started = co_await start_some();
+  co_return interrupted || took || started;
 }
 
-bool QueueDriver::take_interrupt() {
-  if (interrupt()->count() == interrupts_) return false;
+Task<> QueueDriver::take_interrupt() {
   interrupts_ = interrupt()->count();
-  core_.spend(core_.host().interrupt_cycles);
+  co_await core_.spend(core_.host().interrupt_cycles);
   if (!looking_ && core_.host().completion == Completion::napi) queue_.set_interrupts(false);
   looking_ = true;
-  return true;
 }
 
 /// After a look; `all`: it left nothing.
@@ -55,40 +48,40 @@ void QueueDriver::look_done(bool all) {
   looking_ = true;
 }
 
-bool QueueDriver::take_back() {
-  const SimTime noticed = now();
+Task<bool> QueueDriver::take_back() {
+  const SimTime noticed = core_.now();
   std::uint32_t taken = 0;
   while (taken < core_.host().napi_budget) {
     const auto used = queue_.take_used();
     if (!used) break;
     ++taken;
-    core_.spend(core_.host().complete_cycles);
+    co_await core_.spend(core_.host().complete_cycles);
     const unsigned slot = slot_of_[used->token];
     const auto finished = traffic_->finish(slot, used->written);
     Timeline& times = log_[used->token];
     if (finished.start) times.restart(*finished.start);
     times.set(Point::noticed, noticed);
-    times.set(Point::done, now());
+    times.set(Point::done, core_.now());
     times.settle();
     measurement_.finished(queue_.index(), finished.kind, finished.bytes, times);
     free_.push_back(slot);
   }
   look_done(taken < core_.host().napi_budget);
-  return taken != 0;
+  co_return taken != 0;
 }
 
-bool QueueDriver::may_start(SimTime time) const {
+bool QueueDriver::may_start() const {
   if (free_.empty() || queue_.free_descriptors() < params_.descriptors) return false;
   // What is still to be received needs buffers.
   if (core_.stopping() && !traffic_->awaits()) return false;
-  return !arrivals_ || *arrival_ <= time;
+  return !arrivals_ || *arrival_ <= core_.now();
 }
 
-bool QueueDriver::start_some() {
+Task<bool> QueueDriver::start_some() {
   unsigned added = 0;
-  while (added < params_.batch && may_start(now())) {
-    SimTime start = now();
-    core_.spend(core_.host().submit_cycles);
+  while (added < params_.batch && may_start()) {
+    SimTime start = core_.now();
+    co_await core_.spend(core_.host().submit_cycles);
     const unsigned slot = free_.back();
     const auto token = queue_.add(traffic_->prepare(slot));
     if (!token) throw std::logic_error("a request takes more descriptors than was said");
@@ -98,12 +91,16 @@ bool QueueDriver::start_some() {
       arrival_ = *arrival_ + SimTime{arrivals_->next()};
     }
     slot_of_[*token] = slot;
-    log_.submitted(*token, start, now());
+    log_.submitted(*token, start, core_.now());
     ++started_;
     ++added;
   }
-  if (added != 0 && queue_.kick()) core_.spend(core_.host().mmio_write_cycles);
-  return added != 0;
+  if (added != 0 && queue_.publish()) {
+    co_await core_.at_host_time();
+    co_await core_.ring(queue_);
+    co_await core_.spend(core_.host().mmio_write_cycles);
+  }
+  co_return added != 0;
 }
 
 void QueueDriver::account_for_the_rest() {

@@ -29,7 +29,7 @@ public:
   /// Traffic starts now: an open loop's first request arrives after its first distance.
   void begin(SimTime now);
   /// One look at the queue. Returns whether there was something to do.
-  bool serve();
+  Task<bool> serve();
   /// Requests are with the device (posted buffers are none).
   bool under_way() const {
     return traffic_->posts_buffers() ? traffic_->awaits() : free_.size() != params_.depth;
@@ -44,11 +44,11 @@ public:
   Traffic& traffic() { return *traffic_; }
 
 private:
-  bool take_interrupt();
-  bool take_back();
+  Task<> take_interrupt();
+  Task<bool> take_back();
   void look_done(bool all);
-  bool start_some();
-  bool may_start(SimTime now) const;
+  Task<bool> start_some();
+  bool may_start() const;
 
   Core& core_;
   driver::Virtqueue& queue_;

@@ -295,7 +295,7 @@ void Workload::verify() {
 
 Sample Workload::sample() const {
   Sample sample;
-  sample.time = tlm2::to_sim_time(sc_core::sc_time_stamp());
+  sample.time = device_->device().executor().now();
   for (const Core* core : cores_)
     sample.cores.push_back(core->busy());
   if (const tlm2::PcieLink* link = device_->link()) {

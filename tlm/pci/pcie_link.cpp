@@ -12,10 +12,6 @@ namespace {
 
 constexpr unsigned max_workers = 64;
 
-SimTime sim_now() {
-  return to_sim_time(sc_core::sc_time_stamp());
-}
-
 void prepare(::tlm::tlm_generic_payload& payload, bool write, std::uint64_t addr, void* data,
              std::uint32_t len) {
   payload.set_command(write ? ::tlm::TLM_WRITE_COMMAND : ::tlm::TLM_READ_COMMAND);
@@ -82,7 +78,7 @@ PcieLink::~PcieLink() {
     payload.set_response_status(*refused);
     return ::tlm::TLM_COMPLETED;
   }
-  const SimTime at = sim_now() + to_sim_time(time);
+  const SimTime at = executor_.now() + to_sim_time(time);
   if (payload.is_write()) {
     if (!mapped(payload)) {
       payload.set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
@@ -111,7 +107,7 @@ void PcieLink::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time
     payload.set_response_status(*refused);
     return;
   }
-  const SimTime at = sim_now() + to_sim_time(delay);
+  const SimTime at = executor_.now() + to_sim_time(delay);
   if (payload.is_write()) {
     if (!mapped(payload)) {
       payload.set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
@@ -161,6 +157,7 @@ PcieLink::Flight& PcieLink::new_flight(const ::tlm::tlm_generic_payload& payload
   free_flights_.pop_back();
   flight.payload = nullptr;
   flight.waiter = nullptr;
+  flight.at_host_time = false;
   flight.write = payload.is_write();
   flight.unmapped = false;
   flight.addr = payload.get_address();
@@ -230,8 +227,16 @@ void PcieLink::on_due(Flight& flight) {
       return;
     }
   }
+  if (executor_.ahead() && (flight.waiter || waiting_for_writes_ != 0)) {
+    executor_.defer(flight);
+    return;
+  }
   if (waiting_.empty() && !writing_ && access_by_pointer(flight)) {
     on_performed(flight);
+    return;
+  }
+  if (executor_.ahead()) {
+    executor_.defer(flight);
     return;
   }
   waiting_.push_back(&flight);
@@ -370,7 +375,7 @@ void PcieLink::post_doorbell(::tlm::tlm_generic_payload& payload, sc_core::sc_ti
     payload.set_response_status(*refused);
     return;
   }
-  const SimTime at = sim_now() + to_sim_time(delay);
+  const SimTime at = executor_.now() + to_sim_time(delay);
   const LinkTiming::Write write =
       timing_.cpu_write(at, payload.get_address(), payload.get_data_length());
   const unsigned char* const data = payload.get_data_ptr();
@@ -389,7 +394,7 @@ void PcieLink::deliver_doorbells() {
     const sc_core::sc_time now = sc_core::sc_time_stamp();
     if (doorbells_.front().arrival > now) wait(doorbells_.front().arrival - now);
     Doorbell& doorbell = doorbells_.front();
-    timing_.advance(sim_now());
+    timing_.advance(executor_.now());
     prepare(doorbell_, true, doorbell.addr, doorbell.data.data(),
             static_cast<std::uint32_t>(doorbell.data.size()));
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
@@ -414,9 +419,9 @@ void PcieLink::round_trip(FunctionSocket& function, ::tlm::tlm_generic_payload& 
   const std::uint32_t len = payload.get_data_length();
   const std::uint64_t doorbells = doorbells_posted_;
   const SimTime there = &function == &function_config
-                            ? timing_.cpu_config(sim_now(), len, payload.is_write())
-                            : timing_.cpu_read(sim_now(), payload.get_address(), len);
-  wait(to_sc_time(there - sim_now()));
+                            ? timing_.cpu_config(executor_.now(), len, payload.is_write())
+                            : timing_.cpu_read(executor_.now(), payload.get_address(), len);
+  wait(to_sc_time(there - executor_.now()));
   while (doorbells_delivered_ < doorbells)
     wait(doorbell_delivered_);
   function->b_transport(payload, delay);
@@ -424,8 +429,8 @@ void PcieLink::round_trip(FunctionSocket& function, ::tlm::tlm_generic_payload& 
   payload.set_dmi_allowed(false);
   const std::uint64_t writes = writes_sent_;
   const bool data = payload.is_read() && payload.is_response_ok();
-  const SimTime back = timing_.complete_cpu(sim_now(), data ? len : 0);
-  wait(to_sc_time(back - sim_now()));
+  const SimTime back = timing_.complete_cpu(executor_.now(), data ? len : 0);
+  wait(to_sc_time(back - executor_.now()));
   const PcieLinkParams& params = timing_.params();
   if (params.relaxed_ordering || params.id_based_ordering) return;
   ++waiting_for_writes_;

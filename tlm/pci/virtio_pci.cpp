@@ -85,6 +85,11 @@ VirtioPci::VirtioPci(sc_core::sc_module_name name, const VirtioPciParams& params
   memory.register_transport_dbg(this, &VirtioPci::memory_debug);
   SC_METHOD(drive_intx);
   sensitive << intx_changed_;
+  intx_wake_.function = this;
+  intx_wake_.at_host_time = true;
+  intx_wake_.call = [](Wake& wake) {
+    static_cast<IntxWake&>(wake).function->intx_changed_.notify(sc_core::SC_ZERO_TIME);
+  };
 
   define_bars();
   define_capabilities();
@@ -506,7 +511,10 @@ void VirtioPci::update_intx() {
   const bool level = pending && !space_.intx_disabled();
   if (level == intx_level_) return;
   intx_level_ = level;
-  intx_changed_.notify(sc_core::SC_ZERO_TIME);
+  if (Executor& executor = device_.executor(); executor.ahead())
+    executor.post(intx_wake_);
+  else
+    intx_changed_.notify(sc_core::SC_ZERO_TIME);
 }
 
 void VirtioPci::drive_intx() {

@@ -134,6 +134,9 @@ private:
   bool resetting_function_ = false;
   bool intx_level_ = false;
   sc_core::sc_event intx_changed_;
+  struct IntxWake : Wake {
+    VirtioPci* function = nullptr;
+  } intx_wake_; // ahead of SystemC's time
   Scope messages_;
   Scope timers_;
 };
