@@ -15,6 +15,7 @@ namespace {
 using analyser::RegisterSpace;
 
 SimTime now() {
+  if (const Executor* executor = Executor::current()) return executor->now(); // may be ahead
   return to_sim_time(sc_core::sc_time_stamp());
 }
 

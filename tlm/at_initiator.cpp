@@ -25,8 +25,8 @@ void fill(::tlm::tlm_generic_payload& payload, DmaTransaction& t) {
   payload.set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
 }
 
-DmaStatus status_of(const ::tlm::tlm_generic_payload& payload) {
-  switch (payload.get_response_status()) {
+DmaStatus status_of(::tlm::tlm_response_status response) {
+  switch (response) {
   case ::tlm::TLM_OK_RESPONSE:
     return DmaStatus::ok;
   case ::tlm::TLM_ADDRESS_ERROR_RESPONSE:

@@ -27,7 +27,10 @@ std::string to_string(const DmaTransaction& transaction);
 /// Makes the payload the transaction's request, with the transaction's buffer as its data.
 void fill(::tlm::tlm_generic_payload& payload, DmaTransaction& transaction);
 /// What a payload's response says to a device.
-DmaStatus status_of(const ::tlm::tlm_generic_payload& payload);
+DmaStatus status_of(::tlm::tlm_response_status response);
+inline DmaStatus status_of(const ::tlm::tlm_generic_payload& payload) {
+  return status_of(payload.get_response_status());
+}
 
 class AtInitiator {
 public:

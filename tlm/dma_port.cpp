@@ -60,7 +60,10 @@ void TlmDmaPort::invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 en
 }
 
 void TlmDmaPort::issue(DmaTransaction& transaction) {
-  if (at_)
+  if (direct_) {
+    arm_watchdog();
+    direct_->issue(transaction);
+  } else if (at_)
     at_->issue(transaction, executor_of(transaction));
   else
     issue_to_worker(transaction);
@@ -146,6 +149,7 @@ void TlmDmaPort::on_response(DmaTransaction& t, DmaStatus status) {
 std::vector<OutstandingRequest> TlmDmaPort::requests() const {
   std::vector<OutstandingRequest> list;
   if (at_) at_->add_outstanding_to(list);
+  if (direct_) direct_->add_outstanding_to(list);
   for (const Worker& worker : workers_)
     if (worker.transaction) list.push_back({worker.transaction, worker.since});
   std::stable_sort(list.begin(), list.end(),
@@ -158,7 +162,8 @@ std::string TlmDmaPort::list_of_requests() const {
   for (const auto& [transaction, since] : requests())
     text += fmt::format("\n  {} for {}", to_string(*transaction),
                         (sc_core::sc_time_stamp() - since).to_string());
-  if (const auto waiting = waiting_.size() + (at_ ? at_->waiting() : 0))
+  if (const auto waiting = waiting_.size() + (at_ ? at_->waiting() : 0) +
+                           (direct_ ? direct_->waiting() : 0))
     text += fmt::format("\n  and {} that wait for their turn", waiting);
   return text;
 }

@@ -5,6 +5,7 @@
 
 #include <virtio/core/dma.hpp>
 #include <virtio/tlm/at_initiator.hpp>
+#include <virtio/tlm/direct_target.hpp>
 
 #include <systemc>
 #include <tlm>
@@ -42,10 +43,15 @@ public:
 
   explicit TlmDmaPort(sc_core::sc_module_name name, DmaPortParams params = {});
 
+  /// With protocol = at: transactions go to `target`, which outlives them, not through the socket.
+  void bypass_socket(DirectTarget& target) { direct_ = &target; }
+  unsigned limit_of_outstanding() const { return params_.outstanding; }
+
   /// What left the port and is not answered, oldest first.
   std::vector<OutstandingRequest> requests() const;
 
 private:
+  friend class PcieLink; // a DirectTarget
   struct Worker {
     DmaTransaction* transaction = nullptr;
     sc_core::sc_time since;
@@ -76,6 +82,7 @@ private:
 
   DmaPortParams params_;
   std::unique_ptr<AtInitiator> at_;
+  DirectTarget* direct_ = nullptr;
   TransactionQueue waiting_; // for a worker
   std::deque<Worker> workers_;
   sc_core::sc_event work_;

@@ -38,9 +38,12 @@ PcieLink::PcieLink(sc_core::sc_module_name name, const PcieLinkParams& params,
   config.register_transport_dbg(this, &PcieLink::config_debug);
   memory.register_b_transport(this, &PcieLink::memory_transport);
   memory.register_transport_dbg(this, &PcieLink::memory_debug);
-  acceptance_.link = response_channel_.link = this;
+  acceptance_.link = response_channel_.link = direct_acceptance_.link = this;
   acceptance_.call = [](Wake& wake) { static_cast<LinkWake&>(wake).link->on_accepted(); };
   response_channel_.call = [](Wake& wake) { static_cast<LinkWake&>(wake).link->send_responses(); };
+  direct_acceptance_.call = [](Wake& wake) {
+    static_cast<LinkWake&>(wake).link->on_direct_accepted();
+  };
   SC_THREAD(deliver_doorbells);
 }
 
@@ -80,7 +83,7 @@ PcieLink::~PcieLink() {
   }
   const SimTime at = executor_.now() + to_sim_time(time);
   if (payload.is_write()) {
-    if (!mapped(payload)) {
+    if (!mapped(payload.get_address(), payload.get_data_length())) {
       payload.set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
       return ::tlm::TLM_COMPLETED;
     }
@@ -109,7 +112,7 @@ void PcieLink::b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time
   }
   const SimTime at = executor_.now() + to_sim_time(delay);
   if (payload.is_write()) {
-    if (!mapped(payload)) {
+    if (!mapped(payload.get_address(), payload.get_data_length())) {
       payload.set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
       return;
     }
@@ -135,14 +138,13 @@ bool PcieLink::upstream_dmi(::tlm::tlm_generic_payload&, ::tlm::tlm_dmi& dmi) {
   return false;
 }
 
-bool PcieLink::mapped(const ::tlm::tlm_generic_payload& payload) const {
+bool PcieLink::mapped(std::uint64_t addr, std::uint64_t len) const {
   if (host_ranges_.empty()) return true;
-  return std::any_of(host_ranges_.begin(), host_ranges_.end(), [&](const AddressRange& range) {
-    return range.contains(payload.get_address(), payload.get_data_length());
-  });
+  return std::any_of(host_ranges_.begin(), host_ranges_.end(),
+                     [&](const AddressRange& range) { return range.contains(addr, len); });
 }
 
-PcieLink::Flight& PcieLink::new_flight(const ::tlm::tlm_generic_payload& payload) {
+PcieLink::Flight& PcieLink::new_flight() {
   if (free_flights_.empty()) {
     Flight& flight = flights_.emplace_back();
     flight.link = this;
@@ -155,11 +157,15 @@ PcieLink::Flight& PcieLink::new_flight(const ::tlm::tlm_generic_payload& payload
   }
   Flight& flight = *free_flights_.back();
   free_flights_.pop_back();
-  flight.payload = nullptr;
-  flight.waiter = nullptr;
   flight.at_host_time = false;
-  flight.write = payload.is_write();
   flight.unmapped = false;
+  flight.status = ::tlm::TLM_OK_RESPONSE;
+  return flight;
+}
+
+PcieLink::Flight& PcieLink::new_flight(const ::tlm::tlm_generic_payload& payload) {
+  Flight& flight = new_flight();
+  flight.write = payload.is_write();
   flight.addr = payload.get_address();
   flight.len = payload.get_data_length();
   const auto* info = payload.get_extension<DmaInfo>();
@@ -171,6 +177,7 @@ PcieLink::Flight& PcieLink::new_flight(const ::tlm::tlm_generic_payload& payload
 void PcieLink::release(Flight& flight) {
   flight.payload = nullptr;
   flight.waiter = nullptr;
+  flight.transaction = nullptr;
   free_flights_.push_back(&flight);
 }
 
@@ -178,6 +185,10 @@ SimTime PcieLink::send_write(const ::tlm::tlm_generic_payload& payload, SimTime 
   Flight& flight = new_flight(payload);
   const auto bytes = bytes_of(payload);
   flight.data.assign(bytes.begin(), bytes.end());
+  return send_write(flight, at);
+}
+
+SimTime PcieLink::send_write(Flight& flight, SimTime at) {
   const LinkTiming::Write write = timing_.device_write(at, flight.addr, flight.len, flight.access);
   ++writes_sent_;
   executor_.post_at(flight, write.arrived);
@@ -189,7 +200,11 @@ SimTime PcieLink::send_read(::tlm::tlm_generic_payload& payload, SimTime at,
   Flight& flight = new_flight(payload);
   flight.payload = &payload;
   flight.waiter = waiter;
-  flight.unmapped = !mapped(payload);
+  return send_read(flight, at);
+}
+
+SimTime PcieLink::send_read(Flight& flight, SimTime at) {
+  flight.unmapped = !mapped(flight.addr, flight.len);
   const LinkTiming::Read read =
       timing_.device_read(at, flight.addr, flight.len, flight.access, flight.unmapped);
   flight.sampled = read.sampled;
@@ -250,19 +265,24 @@ void PcieLink::on_due(Flight& flight) {
 
 // --- at the host ---------------------------------------------------------------------------------
 
+/// Where a read's bytes go.
+std::byte* PcieLink::destination_of(const Flight& flight) {
+  if (!flight.transaction) return bytes_of(*flight.payload).data();
+  DmaTransaction& t = *flight.transaction;
+  return t.owner ? t.destination : t.buffer.data();
+}
+
 bool PcieLink::access_by_pointer(Flight& flight) {
   if (flight.unmapped) {
-    flight.payload->set_response_status(::tlm::TLM_ADDRESS_ERROR_RESPONSE);
+    flight.status = ::tlm::TLM_ADDRESS_ERROR_RESPONSE;
     return true;
   }
   std::byte* const window = host_port_.window(GuestAddr{flight.addr}, flight.len, flight.write);
   if (!window) return false;
-  if (flight.write) {
+  if (flight.write)
     std::memcpy(window, flight.data.data(), flight.len);
-  } else {
-    std::memcpy(flight.payload->get_data_ptr(), window, flight.len);
-    flight.payload->set_response_status(::tlm::TLM_OK_RESPONSE);
-  }
+  else
+    std::memcpy(destination_of(flight), window, flight.len);
   return true;
 }
 
@@ -292,31 +312,43 @@ void PcieLink::access_by_transport(Flight& flight, Worker& worker) {
   payload.set_extension(known ? &worker.info : nullptr);
   worker.info.kind = known ? static_cast<AccessKind>(flight.access) : AccessKind::data;
   worker.info.queue = flight.queue;
-  void* const data =
-      flight.write ? static_cast<void*>(flight.data.data()) : flight.payload->get_data_ptr();
-  prepare(payload, flight.write, flight.addr, data, flight.len);
+  if (flight.transaction) flight.data.resize(flight.len); // its reader may leave meanwhile
+  const bool own = flight.write || flight.transaction;
+  prepare(payload, flight.write, flight.addr, own ? flight.data.data() : destination_of(flight),
+          flight.len);
   sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
   host->b_transport(payload, delay);
   if (delay != sc_core::SC_ZERO_TIME) wait(delay);
   if (flight.write)
     lost_writes_ += payload.is_response_error();
   else
-    flight.payload->set_response_status(payload.get_response_status());
+    flight.status = payload.get_response_status();
+  if (flight.transaction && flight.status == ::tlm::TLM_OK_RESPONSE)
+    std::memcpy(destination_of(flight), flight.data.data(), flight.len);
 }
 
 void PcieLink::on_performed(Flight& flight) {
   if (flight.write) {
     ++writes_performed_;
     if (waiting_for_writes_ != 0) write_performed_.notify(sc_core::SC_ZERO_TIME);
-  } else if (flight.waiter) {
-    flight.waiter->notify(sc_core::SC_ZERO_TIME);
+    release(flight);
+  } else if (flight.transaction) {
+    DmaTransaction& transaction = *flight.transaction;
+    const DmaStatus status = status_of(flight.status);
+    release(flight);
+    if (transaction.owner) transaction.destination = nullptr; // has its bytes
+    --direct_in_flight_;
+    answer_direct(transaction, status);
   } else {
     ::tlm::tlm_generic_payload& payload = *flight.payload;
+    sc_core::sc_event* const waiter = flight.waiter;
+    payload.set_response_status(flight.status);
     release(flight);
-    respond(payload);
-    return;
+    if (waiter)
+      waiter->notify(sc_core::SC_ZERO_TIME);
+    else
+      respond(payload);
   }
-  release(flight);
 }
 
 /// Takes the reference over.

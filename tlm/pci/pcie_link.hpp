@@ -22,7 +22,7 @@
 
 namespace virtio::tlm2 {
 
-class PcieLink : public sc_core::sc_module {
+class PcieLink : public sc_core::sc_module, DirectTarget {
   TlmDmaPort host_port_{"host"};
 
 public:
@@ -57,6 +57,10 @@ public:
            std::vector<AddressRange> host_ranges = {});
   ~PcieLink() override;
 
+  /// The port's transactions come to the link as they are, not through the sockets, which stay
+  /// bound. It is the only initiator, its protocol is `at`; the times are the same.
+  void connect(TlmDmaPort& port);
+
   const LinkTiming& timing() const { return timing_; }
   void reset_statistics() { timing_.reset_statistics(); }
   /// Writes of the device that no target took, after they had been accepted.
@@ -70,6 +74,8 @@ private:
     PcieLink* link = nullptr;
     ::tlm::tlm_generic_payload* payload = nullptr; // a read's; null for a write
     sc_core::sc_event* waiter = nullptr;           // of a read by b_transport
+    DmaTransaction* transaction = nullptr;         // a read's of a connected port
+    ::tlm::tlm_response_status status = ::tlm::TLM_OK_RESPONSE;
     bool write = false;
     bool unmapped = false;
     std::size_t access = unknown_access;
@@ -77,6 +83,7 @@ private:
     std::uint64_t addr = 0;
     std::uint32_t len = 0;
     SimTime sampled{};
+    SimTime since{};
     std::vector<std::byte> data;
   };
   struct LinkWake : Wake {
@@ -105,16 +112,29 @@ private:
   void b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   unsigned upstream_debug(::tlm::tlm_generic_payload& payload);
   bool upstream_dmi(::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
-  bool mapped(const ::tlm::tlm_generic_payload& payload) const;
+  bool mapped(std::uint64_t addr, std::uint64_t len) const;
   SimTime send_write(const ::tlm::tlm_generic_payload& payload, SimTime at);
   SimTime send_read(::tlm::tlm_generic_payload& payload, SimTime at, sc_core::sc_event* waiter);
+  Flight& new_flight();
   Flight& new_flight(const ::tlm::tlm_generic_payload& payload);
+  SimTime send_write(Flight& flight, SimTime at);
+  SimTime send_read(Flight& flight, SimTime at);
   void release(Flight& flight);
   void accept_later(::tlm::tlm_generic_payload& payload, SimTime accepted);
   void on_accepted();
   void on_due(Flight& flight);
 
+  // A connected port's (pcie_link_direct.cpp).
+  void issue(DmaTransaction& transaction) override;
+  std::size_t waiting() const override { return direct_waiting_.size(); }
+  void add_outstanding_to(std::vector<OutstandingRequest>& list) const override;
+  void send_direct();
+  void send_direct(DmaTransaction& transaction);
+  void answer_direct(DmaTransaction& transaction, DmaStatus status);
+  void on_direct_accepted();
+
   // At the host: by pointer, or else by threads, in order.
+  static std::byte* destination_of(const Flight& flight);
   bool access_by_pointer(Flight& flight);
   void work(Worker& worker);
   void access_by_transport(Flight& flight, Worker& worker);
@@ -145,6 +165,13 @@ private:
   ::tlm::tlm_generic_payload* responding_ = nullptr; // holds the response channel
   bool sending_responses_ = false;
   LinkWake response_channel_;
+
+  TlmDmaPort* direct_port_ = nullptr;
+  TransactionQueue direct_waiting_;
+  unsigned direct_in_flight_ = 0;
+  DmaTransaction* direct_unaccepted_ = nullptr; // holds the request channel
+  bool direct_sending_ = false;
+  LinkWake direct_acceptance_;
 
   std::deque<Flight*> waiting_; // for a thread
   unsigned idle_workers_ = 0;
