@@ -17,6 +17,7 @@ TlmDmaPort::TlmDmaPort(sc_core::sc_module_name name, DmaPortParams params)
   worker_call_.port = this;
   worker_call_.at_host_time = true;
   worker_call_.call = [](Wake& wake) { static_cast<WorkerCall&>(wake).port->call_worker(); };
+  if (params_.protocol != DmaProtocol::dmi) never_maps();
   if (params_.protocol == DmaProtocol::at)
     at_ = std::make_unique<AtInitiator>(this->name(), static_cast<AtInitiator::Port&>(*this),
                                         params_.outstanding);
@@ -28,10 +29,6 @@ TlmDmaPort::TlmDmaPort(sc_core::sc_module_name name, DmaPortParams params)
 }
 
 bool TlmDmaPort::map(GuestAddr addr, bool write, Window& window) {
-  if (params_.protocol != DmaProtocol::dmi) {
-    window = {0, ~0ull, nullptr}; // not worth another question
-    return true;
-  }
   tlm::tlm_generic_payload request;
   tlm::tlm_dmi dmi;
   request.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
@@ -162,8 +159,8 @@ std::string TlmDmaPort::list_of_requests() const {
   for (const auto& [transaction, since] : requests())
     text += fmt::format("\n  {} for {}", to_string(*transaction),
                         (sc_core::sc_time_stamp() - since).to_string());
-  if (const auto waiting = waiting_.size() + (at_ ? at_->waiting() : 0) +
-                           (direct_ ? direct_->waiting() : 0))
+  if (const auto waiting =
+          waiting_.size() + (at_ ? at_->waiting() : 0) + (direct_ ? direct_->waiting() : 0))
     text += fmt::format("\n  and {} that wait for their turn", waiting);
   return text;
 }

@@ -46,7 +46,7 @@ DmaPort::~DmaPort() {
 }
 
 std::byte* DmaPort::find_window(GuestAddr addr, std::uint32_t len, bool write) {
-  if (!enabled_ || !fits(addr, len)) return nullptr;
+  if (!maps_ || !enabled_ || !fits(addr, len)) return nullptr;
   const auto holds = [&](const Window& w) { return raw(addr) - w.base < w.size; };
   // The part of a window behind `addr`, if the access does not cross its end.
   const auto inside = [&](const Window& w) {
@@ -117,6 +117,11 @@ void DmaPort::submit(DmaTransaction& t) {
   if (d.limit == 0) {
     ++d.in_flight;
     enabled_ ? issue(t) : answer(t, DmaStatus::address_error);
+    return;
+  }
+  if (d.waiting.empty() && !d.issuing && d.in_flight < d.limit && enabled_) {
+    ++d.in_flight;
+    issue(t);
     return;
   }
   d.waiting.push_back(&t);

@@ -110,6 +110,8 @@ protected:
   std::optional<DmaStatus> withdrawn(const DmaTransaction& transaction) const;
   /// What resumes whoever awaits the transaction, which is not orphaned.
   static Executor& executor_of(const DmaTransaction& transaction);
+  /// Nothing is reached by pointer: map() is not asked.
+  void never_maps() { maps_ = false; }
   /// Forgets the windows that overlap [base, base + size).
   void invalidate(std::uint64_t base, std::uint64_t size);
 
@@ -138,6 +140,7 @@ private:
   std::vector<DmaTransaction*> free_;
   std::size_t outstanding_ = 0;
   bool enabled_ = true;
+  bool maps_ = true;
   std::uint64_t late_answers_ = 0;
 };
 

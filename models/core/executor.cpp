@@ -8,40 +8,40 @@ Executor::~Executor() {
   while (ready_head_)
     unlink(*ready_head_);
   while (!timed_.empty())
-    unlink(*timed_.back());
+    unlink(*timed_.back().wake);
 }
 
-bool Executor::before(const Wake* a, const Wake* b) {
-  return a->time_ != b->time_ ? a->time_ < b->time_ : a->order_ < b->order_;
-}
-
-void Executor::heap_place(std::size_t slot, Wake* wake) {
-  timed_[slot] = wake;
-  wake->slot_ = slot;
-}
-
-void Executor::heap_up(std::size_t slot) {
-  Wake* wake = timed_[slot];
+void Executor::heap_up(std::size_t slot, const Timed& timed) {
   while (slot > 0) {
     const std::size_t parent = (slot - 1) / 2;
-    if (!before(wake, timed_[parent])) break;
+    if (!timed.before(timed_[parent])) break;
     heap_place(slot, timed_[parent]);
     slot = parent;
   }
-  heap_place(slot, wake);
+  heap_place(slot, timed);
 }
 
-void Executor::heap_down(std::size_t slot) {
-  Wake* wake = timed_[slot];
-  for (;;) {
+/// The gap goes down to the bottom, and what was last fills it: it belongs there, mostly.
+void Executor::heap_remove(std::size_t slot) {
+  const Timed last = timed_.back();
+  timed_.pop_back();
+  const std::size_t size = timed_.size();
+  if (slot == size) return;
+  const bool from_above = slot > 0 && last.before(timed_[(slot - 1) / 2]);
+  if (!from_above) {
     std::size_t child = 2 * slot + 1;
-    if (child >= timed_.size()) break;
-    if (child + 1 < timed_.size() && before(timed_[child + 1], timed_[child])) ++child;
-    if (!before(timed_[child], wake)) break;
-    heap_place(slot, timed_[child]);
-    slot = child;
+    while (child + 1 < size) {
+      child += timed_[child + 1].before(timed_[child]);
+      heap_place(slot, timed_[child]);
+      slot = child;
+      child = 2 * slot + 1;
+    }
+    if (child < size) {
+      heap_place(slot, timed_[child]);
+      slot = child;
+    }
   }
-  heap_place(slot, wake);
+  heap_up(slot, last);
 }
 
 void Executor::unlink(Wake& wake) {
@@ -50,14 +50,7 @@ void Executor::unlink(Wake& wake) {
     (wake.next_ ? wake.next_->prev_ : ready_tail_) = wake.prev_;
     wake.next_ = wake.prev_ = nullptr;
   } else {
-    const std::size_t slot = wake.slot_;
-    Wake* last = timed_.back();
-    timed_.pop_back();
-    if (last != &wake) {
-      heap_place(slot, last);
-      heap_up(slot);
-      heap_down(last->slot_);
-    }
+    heap_remove(wake.slot_);
   }
   wake.executor_ = nullptr;
 }
@@ -86,12 +79,12 @@ void Executor::post_at(Wake& wake, SimTime when) {
   wake.time_ = when;
   wake.order_ = order_++;
   heap_push(wake);
-  if (timed_.front() == &wake) request(when);
+  if (!running_ && timed_.front().wake == &wake) request(when);
 }
 
 void Executor::heap_push(Wake& wake) {
-  timed_.push_back(&wake);
-  heap_up(timed_.size() - 1);
+  timed_.push_back({});
+  heap_up(timed_.size() - 1, {wake.time_, wake.order_, &wake});
 }
 
 void Executor::defer(Wake& wake) {
@@ -104,7 +97,7 @@ void Executor::defer(Wake& wake) {
 
 std::optional<SimTime> Executor::next_time() const {
   if (ready_head_) return now();
-  if (!timed_.empty()) return timed_.front()->time_;
+  if (!timed_.empty()) return timed_.front().time;
   return std::nullopt;
 }
 
@@ -112,14 +105,14 @@ std::optional<SimTime> Executor::next_time() const {
 Wake* Executor::next_wake(bool may_run_ahead) {
   if (ready_head_) return ready_head_;
   if (timed_.empty()) return nullptr;
-  Wake* const first = timed_.front();
-  if (first->time_ <= now_) return ahead_ && first->at_host_time ? nullptr : first;
-  if (!may_run_ahead || first->at_host_time) return nullptr;
+  const Timed& first = timed_.front();
+  if (first.time <= now_) return ahead_ && first.wake->at_host_time ? nullptr : first.wake;
+  if (!may_run_ahead || first.wake->at_host_time) return nullptr;
   if (!ahead_) horizon_ = host_->horizon();
-  if (first->time_ >= horizon_) return nullptr;
+  if (first.time >= horizon_) return nullptr;
   ahead_ = true;
-  now_ = first->time_;
-  return first;
+  now_ = first.time;
+  return first.wake;
 }
 
 std::size_t Executor::run(std::size_t limit, bool may_run_ahead) {

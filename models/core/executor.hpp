@@ -128,10 +128,21 @@ private:
   friend class Wake;
   void unlink(Wake& wake);
   void request(SimTime when);
-  void heap_place(std::size_t slot, Wake* wake);
-  void heap_up(std::size_t slot);
-  void heap_down(std::size_t slot);
-  static bool before(const Wake* a, const Wake* b);
+  /// A wake in the heap, with what it is ordered by.
+  struct Timed {
+    SimTime time;
+    std::uint64_t order;
+    Wake* wake;
+    bool before(const Timed& other) const {
+      return time.ps < other.time.ps || (time.ps == other.time.ps && order < other.order);
+    }
+  };
+  void heap_place(std::size_t slot, const Timed& timed) {
+    timed_[slot] = timed;
+    timed.wake->slot_ = slot;
+  }
+  void heap_up(std::size_t slot, const Timed& timed);
+  void heap_remove(std::size_t slot);
   void heap_push(Wake& wake);
   std::size_t run(std::size_t limit, bool may_run_ahead);
   Wake* next_wake(bool may_run_ahead);
@@ -141,7 +152,7 @@ private:
   SimTime horizon_{}; // as last asked for
   Wake* ready_head_ = nullptr;
   Wake* ready_tail_ = nullptr;
-  std::vector<Wake*> timed_; // binary heap
+  std::vector<Timed> timed_; // binary heap
   std::uint64_t order_ = 0;
   bool running_ = false;
   bool ahead_ = false;

@@ -138,10 +138,14 @@ bool PcieLink::upstream_dmi(::tlm::tlm_generic_payload&, ::tlm::tlm_dmi& dmi) {
   return false;
 }
 
-bool PcieLink::mapped(std::uint64_t addr, std::uint64_t len) const {
-  if (host_ranges_.empty()) return true;
-  return std::any_of(host_ranges_.begin(), host_ranges_.end(),
-                     [&](const AddressRange& range) { return range.contains(addr, len); });
+bool PcieLink::mapped(std::uint64_t addr, std::uint64_t len) {
+  if (host_ranges_.empty() || host_ranges_.front().contains(addr, len)) return true;
+  const auto range =
+      std::find_if(host_ranges_.begin(), host_ranges_.end(),
+                   [&](const AddressRange& each) { return each.contains(addr, len); });
+  if (range == host_ranges_.end()) return false;
+  std::swap(*range, host_ranges_.front()); // the next one is likely to be there, too
+  return true;
 }
 
 PcieLink::Flight& PcieLink::new_flight() {

@@ -112,7 +112,7 @@ private:
   void b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   unsigned upstream_debug(::tlm::tlm_generic_payload& payload);
   bool upstream_dmi(::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
-  bool mapped(std::uint64_t addr, std::uint64_t len) const;
+  bool mapped(std::uint64_t addr, std::uint64_t len);
   SimTime send_write(const ::tlm::tlm_generic_payload& payload, SimTime at);
   SimTime send_read(::tlm::tlm_generic_payload& payload, SimTime at, sc_core::sc_event* waiter);
   Flight& new_flight();
@@ -128,6 +128,7 @@ private:
   void issue(DmaTransaction& transaction) override;
   std::size_t waiting() const override { return direct_waiting_.size(); }
   void add_outstanding_to(std::vector<OutstandingRequest>& list) const override;
+  bool may_send_direct() const;
   void send_direct();
   void send_direct(DmaTransaction& transaction);
   void answer_direct(DmaTransaction& transaction, DmaStatus status);

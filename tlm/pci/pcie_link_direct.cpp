@@ -15,8 +15,17 @@ void PcieLink::connect(TlmDmaPort& port) {
 }
 
 void PcieLink::issue(DmaTransaction& transaction) {
+  if (direct_waiting_.empty() && !direct_sending_ && may_send_direct()) {
+    send_direct(transaction);
+    return;
+  }
   direct_waiting_.push(transaction);
   send_direct();
+}
+
+bool PcieLink::may_send_direct() const {
+  return direct_in_flight_ < direct_port_->limit_of_outstanding() && !direct_unaccepted_ &&
+         !direct_acceptance_.queued();
 }
 
 void PcieLink::send_direct() {
@@ -28,9 +37,7 @@ void PcieLink::send_direct() {
       direct_port_->answer(transaction, *answer);
       continue;
     }
-    if (direct_in_flight_ >= direct_port_->limit_of_outstanding() || direct_unaccepted_ ||
-        direct_acceptance_.queued())
-      break;
+    if (!may_send_direct()) break;
     direct_waiting_.pop();
     send_direct(transaction);
   }
@@ -80,7 +87,7 @@ void PcieLink::on_direct_accepted() {
 
 void PcieLink::answer_direct(DmaTransaction& transaction, DmaStatus status) {
   direct_port_->answer(transaction, status);
-  send_direct();
+  if (!direct_waiting_.empty()) send_direct();
 }
 
 void PcieLink::add_outstanding_to(std::vector<OutstandingRequest>& list) const {
