@@ -1,6 +1,7 @@
 #include <virtio/core/dma.hpp>
 
 #include <algorithm>
+#include <new>
 
 namespace virtio {
 
@@ -90,9 +91,9 @@ void DmaPort::set_enabled(bool enabled) {
 }
 
 DmaTransaction& DmaPort::allocate(std::uint32_t len) {
-  if (free_.empty()) free_.push_back(&pool_.emplace_back());
-  DmaTransaction& t = *free_.back();
-  free_.pop_back();
+  if (!free_) free_ = &pool_.emplace_back();
+  DmaTransaction& t = *free_;
+  free_ = t.next;
   t.len = len;
   if (t.buffer.size() < len) t.buffer.resize(len);
   t.state = DmaTransaction::State::issued;
@@ -104,7 +105,8 @@ void DmaPort::release(DmaTransaction& t) {
   t.state = DmaTransaction::State::free;
   t.owner = nullptr;
   --outstanding_;
-  free_.push_back(&t);
+  t.next = free_;
+  free_ = &t;
 }
 
 void DmaPort::limit(std::uint32_t reads, std::uint32_t writes) {
@@ -188,8 +190,8 @@ bool DmaAccess::copy_pieces() {
 }
 
 bool DmaAccess::await_suspend(std::coroutine_handle<> self) {
-  pending_ = std::make_unique<PendingAccess>(scope_, port_, plan_);
-  return pending_->start(self);
+  suspended_ = true;
+  return (new (&pending_.access) PendingAccess(scope_, port_, plan_))->start(self);
 }
 
 bool PendingAccess::start(std::coroutine_handle<> self) {
@@ -237,12 +239,11 @@ void PendingAccess::on_answer(DmaTransaction& t, DmaStatus status) {
   else if (status == DmaStatus::ok && t.destination)
     std::memcpy(t.destination, t.buffer.data(), t.len);
   if (issuing_) return;
-  issue_more();
-  if (in_flight_ == 0) scope().executor().post(wake_);
+  if (anything_left()) issue_more();
+  if (in_flight_ == 0) scope().executor().post_after_call(wake_);
 }
 
 void PendingAccess::orphan_transactions() {
-  if (in_flight_ == 0) return;
   for (DmaTransaction& t : port_.pool_)
     if (t.owner == this) {
       t.state = DmaTransaction::State::orphaned;

@@ -137,7 +137,7 @@ private:
   std::array<std::array<Window, 16>, 2> refused_{};
   std::size_t next_refused_ = 0;
   std::deque<DmaTransaction> pool_;
-  std::vector<DmaTransaction*> free_;
+  DmaTransaction* free_ = nullptr; // a list
   std::size_t outstanding_ = 0;
   bool enabled_ = true;
   bool maps_ = true;
@@ -185,9 +185,9 @@ class PendingAccess final : ScopeWait {
 public:
   PendingAccess(Scope& scope, DmaPort& port, const AccessPlan& plan)
       : ScopeWait(scope), port_(port), plan_(plan) {}
-  ~PendingAccess() { orphan_transactions(); }
-  static void* operator new(std::size_t size) { return allocate_frame(size); }
-  static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
+  ~PendingAccess() {
+    if (in_flight_ != 0) orphan_transactions();
+  }
 
   /// Issues what may be under way at once. False when everything was answered already.
   bool start(std::coroutine_handle<> self);
@@ -198,6 +198,7 @@ private:
   void on_orphan() override;
   void on_answer(DmaTransaction& transaction, DmaStatus status);
   void issue_more();
+  bool anything_left() const { return plan_.first.len != 0 || !plan_.rest.empty(); }
   void orphan_transactions();
 
   DmaPort& port_;
@@ -213,6 +214,9 @@ class DmaAccess {
 public:
   DmaAccess(Scope& scope, DmaPort& port, const AccessPlan& plan)
       : scope_(scope), port_(port), plan_(plan) {}
+  ~DmaAccess() {
+    if (suspended_) pending_.access.~PendingAccess();
+  }
   DmaAccess(const DmaAccess&) = delete;
   DmaAccess& operator=(const DmaAccess&) = delete;
 
@@ -230,9 +234,9 @@ public:
   }
   bool await_suspend(std::coroutine_handle<> self);
   DmaStatus await_resume() const {
-    if (!pending_) return status_;
+    if (!suspended_) return status_;
     // A reset may have come after the answer and before this.
-    return scope_.cancelled() ? DmaStatus::cancelled : pending_->status();
+    return scope_.cancelled() ? DmaStatus::cancelled : pending_.access.status();
   }
 
 protected:
@@ -251,7 +255,12 @@ private:
   DmaPort& port_;
   AccessPlan plan_;
   DmaStatus status_ = DmaStatus::ok;
-  std::unique_ptr<PendingAccess> pending_;
+  bool suspended_ = false;
+  union Pending { // made when it is needed
+    Pending() {}
+    ~Pending() {}
+    PendingAccess access;
+  } pending_;
 };
 
 /// A value read from guest memory.

@@ -1,12 +1,19 @@
 #include <virtio/core/executor.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace virtio {
 
+namespace {
+constexpr std::size_t most_lanes = 8; // all are looked at each time
+}
+
 Executor::~Executor() {
   while (ready_head_)
     unlink(*ready_head_);
+  while (!lanes_.empty())
+    unlink(*lanes_.back()->head_);
   while (!timed_.empty())
     unlink(*timed_.back().wake);
 }
@@ -46,9 +53,13 @@ void Executor::heap_remove(std::size_t slot) {
 
 void Executor::unlink(Wake& wake) {
   if (wake.slot_ == Wake::ready) {
-    (wake.prev_ ? wake.prev_->next_ : ready_head_) = wake.next_;
-    (wake.next_ ? wake.next_->prev_ : ready_tail_) = wake.prev_;
-    wake.next_ = wake.prev_ = nullptr;
+    unlink_from_list(wake, ready_head_, ready_tail_);
+  } else if (wake.slot_ == Wake::in_lane) {
+    WakeLane& lane = *wake.lane_;
+    unlink_from_list(wake, lane.head_, lane.tail_);
+    if (lane.empty()) lanes_.erase(std::find(lanes_.begin(), lanes_.end(), &lane));
+  } else if (wake.slot_ == Wake::after_call) {
+    after_call_ = nullptr;
   } else {
     heap_remove(wake.slot_);
   }
@@ -82,6 +93,26 @@ void Executor::post_at(Wake& wake, SimTime when) {
   if (!running_ && timed_.front().wake == &wake) request(when);
 }
 
+void Executor::post_in_order(WakeLane& lane, Wake& wake, SimTime when) {
+  const bool first = lane.empty();
+  if ((first && lanes_.size() == most_lanes) || (!first && when < lane.tail_->time_)) {
+    post_at(wake, when);
+    return;
+  }
+  wake.cancel();
+  wake.executor_ = this;
+  wake.time_ = when;
+  wake.order_ = order_++;
+  wake.slot_ = Wake::in_lane;
+  wake.lane_ = &lane;
+  wake.prev_ = lane.tail_;
+  (first ? lane.head_ : lane.tail_->next_) = &wake;
+  lane.tail_ = &wake;
+  if (!first) return;
+  lanes_.push_back(&lane);
+  request(when);
+}
+
 void Executor::heap_push(Wake& wake) {
   timed_.push_back({});
   heap_up(timed_.size() - 1, {wake.time_, wake.order_, &wake});
@@ -97,22 +128,40 @@ void Executor::defer(Wake& wake) {
 
 std::optional<SimTime> Executor::next_time() const {
   if (ready_head_) return now();
-  if (!timed_.empty()) return timed_.front().time;
+  if (const Wake* first = first_timed()) return first->time_;
   return std::nullopt;
+}
+
+Wake* Executor::first_timed() const {
+  Wake* first = timed_.empty() ? nullptr : timed_.front().wake;
+  for (const WakeLane* lane : lanes_)
+    if (!first || lane->head_->before(*first)) first = lane->head_;
+  return first;
 }
 
 /// What is to be resumed now; the time goes on to it if it may.
 Wake* Executor::next_wake(bool may_run_ahead) {
   if (ready_head_) return ready_head_;
-  if (timed_.empty()) return nullptr;
-  const Timed& first = timed_.front();
-  if (first.time <= now_) return ahead_ && first.wake->at_host_time ? nullptr : first.wake;
-  if (!may_run_ahead || first.wake->at_host_time) return nullptr;
+  Wake* const first = first_timed();
+  if (!first) return nullptr;
+  if (first->time_ <= now_) return ahead_ && first->at_host_time ? nullptr : first;
+  if (!may_run_ahead || first->at_host_time) return nullptr;
   if (!ahead_) horizon_ = host_->horizon();
-  if (first.time >= horizon_) return nullptr;
+  if (first->time_ >= horizon_) return nullptr;
   ahead_ = true;
-  now_ = first.time;
-  return first.wake;
+  now_ = first->time_;
+  return first;
+}
+
+/// With what it posts to come right after it.
+void Executor::call(Wake& wake) {
+  in_call_ = true;
+  wake.call(wake);
+  in_call_ = false;
+  if (!after_call_) return;
+  Wake& next = *after_call_;
+  unlink(next);
+  next.handle.resume();
 }
 
 std::size_t Executor::run(std::size_t limit, bool may_run_ahead) {
@@ -127,7 +176,7 @@ std::size_t Executor::run(std::size_t limit, bool may_run_ahead) {
       self.running_ = true;
     }
     ~Guard() {
-      self.running_ = self.ahead_ = false;
+      self.running_ = self.ahead_ = self.in_call_ = false;
       current_ = outer;
       if (!self.errors_.empty()) self.request(self.now());
       if (const auto next = self.next_time()) self.request(*next);
@@ -139,9 +188,9 @@ std::size_t Executor::run(std::size_t limit, bool may_run_ahead) {
     Wake* const wake = next_wake(may_run_ahead && host_);
     if (!wake) break;
     unlink(*wake);
-    ++count;
+    count += !wake->passive;
     if (wake->call)
-      wake->call(*wake);
+      call(*wake);
     else
       wake->handle.resume();
   }

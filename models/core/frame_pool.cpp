@@ -7,7 +7,7 @@ namespace virtio {
 namespace {
 
 constexpr std::size_t granule = 64;
-constexpr std::size_t classes = 32; // up to 2 KiB; larger frames are rare and use the heap
+constexpr std::size_t classes = 64; // up to 4 KiB; larger frames are rare and use the heap
 
 struct FrameLists {
   struct Node {

@@ -48,19 +48,22 @@ void Core::wake() {
   if (sleeping_) executor_.post(*sleeping_);
 }
 
-Delay Core::spend(std::uint64_t cycles) {
+SimTime Core::cost(std::uint64_t cycles) {
   constexpr std::uint64_t second_ps = 1'000'000'000'000;
-  const Wide scaled = static_cast<Wide>(cycles) * second_ps + rest_;
-  const SimTime time{static_cast<std::uint64_t>(scaled / host_.clock.hertz)};
-  rest_ = scaled % host_.clock.hertz;
+  constexpr std::uint64_t fits_64_bits = 10'000'000;
+  const std::uint64_t clock = host_.clock.hertz;
+  SimTime time;
+  if (cycles < fits_64_bits) {
+    const std::uint64_t scaled = cycles * second_ps + rest_;
+    time.ps = scaled / clock;
+    rest_ = scaled % clock;
+  } else {
+    const Wide scaled = static_cast<Wide>(cycles) * second_ps + rest_;
+    time.ps = static_cast<std::uint64_t>(scaled / clock);
+    rest_ = static_cast<std::uint64_t>(scaled % clock);
+  }
   busy_ = busy_ + time;
-  return delay(scope_, time);
-}
-
-Delay Core::ring(driver::Virtqueue& queue) {
-  driver::Bus::Annotated taken(bus_);
-  queue.notify();
-  return delay(scope_, tlm2::to_sim_time(taken.delay));
+  return time;
 }
 
 Task<> Core::run() {
@@ -74,21 +77,52 @@ Task<> Core::run() {
   ended_.notify(sc_core::SC_ZERO_TIME);
 }
 
+// One coroutine with everything that takes time in it: each nested one would cost an event.
 Task<> Core::drive() {
   while (!stopping_ || any_under_way()) {
-    const bool did_something = co_await serve_all();
-    if (did_something || (stopping_ && !any_under_way())) continue;
-    co_await Sleep(*this, next_look());
+    bool did_something = false;
+    for (QueueDriver* const queue : queues_) {
+      if (queue->interrupted()) {
+        did_something = true;
+        co_await spend(host_.interrupt_cycles);
+        queue->interrupt_handled();
+      }
+      if (queue->looking()) {
+        const SimTime noticed = now();
+        std::uint32_t taken = 0;
+        for (; taken < host_.napi_budget; ++taken) {
+          const auto used = queue->take_used();
+          if (!used) break;
+          co_await spend(host_.complete_cycles);
+          queue->finish(*used, noticed);
+        }
+        queue->look_done(taken < host_.napi_budget);
+        did_something |= taken != 0;
+      }
+      unsigned started = 0;
+      for (; started < queue->batch() && queue->may_start(); ++started) {
+        const SimTime turned_to = now();
+        co_await spend(host_.submit_cycles);
+        queue->start_one(turned_to);
+      }
+      if (started != 0 && queue->publish()) co_await ring(*queue);
+      did_something |= started != 0;
+    }
+    if (!did_something && (!stopping_ || any_under_way())) co_await Sleep(*this, next_look());
   }
 }
 
-Task<bool> Core::serve_all() {
-  bool did_something = false;
-  for (QueueDriver* queue : queues_) {
-    const bool did = co_await queue->serve();
-    did_something |= did;
+/// Writes a doorbell.
+Task<> Core::ring(QueueDriver& queue) {
+  co_await at_host_time();
+  SimTime waits;
+  {
+    driver::Bus::Annotated taken(bus_);
+    queue.notify();
+    waits = tlm2::to_sim_time(taken.delay);
   }
-  co_return did_something;
+  co_await delay(scope_, waits);
+  co_await spend(host_.mmio_write_cycles);
 }
 
 bool Core::any_under_way() const {

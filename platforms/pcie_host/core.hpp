@@ -36,10 +36,24 @@ public:
 
   const std::optional<std::string>& failure() const { return failure_; }
 
-  /// Spends this many cycles. Awaited by what the core runs.
-  Delay spend(std::uint64_t cycles);
-  /// Writes the queue's doorbell. Awaited likewise, for as long as the write takes.
-  Delay ring(driver::Virtqueue& queue);
+  SimTime now() const { return executor_.now(); }
+  SimTime busy() const { return busy_; }
+  const HostConfig& host() const { return host_; }
+  bool stopping() const { return stopping_; }
+
+private:
+  /// How the core sleeps: until a time, or until it is woken.
+  class Sleep;
+
+  Task<> run();
+  Task<> drive();
+  Task<> ring(QueueDriver& queue);
+  bool any_under_way() const;
+  std::optional<SimTime> next_look() const;
+  void wake();
+  /// The time of so many cycles, during which the core is busy.
+  SimTime cost(std::uint64_t cycles);
+  Delay spend(std::uint64_t cycles) { return delay(scope_, cost(cycles)); }
   /// Lets SystemC's time catch up: before anything that other processes see.
   auto at_host_time() {
     struct Awaiter : Wake {
@@ -55,21 +69,6 @@ public:
     };
     return Awaiter(executor_);
   }
-  SimTime now() const { return executor_.now(); }
-  SimTime busy() const { return busy_; }
-  const HostConfig& host() const { return host_; }
-  bool stopping() const { return stopping_; }
-
-private:
-  /// How the core sleeps: until a time, or until it is woken.
-  class Sleep;
-
-  Task<> run();
-  Task<> drive();
-  Task<bool> serve_all();
-  bool any_under_way() const;
-  std::optional<SimTime> next_look() const;
-  void wake();
 
   const HostConfig& host_;
   driver::Bus& bus_;
@@ -82,7 +81,7 @@ private:
   bool done_ = false;
   std::optional<std::string> failure_;
   SimTime busy_;
-  Wide rest_ = 0; // of a picosecond, from converting cycles
+  std::uint64_t rest_ = 0; // of a picosecond, from converting cycles
 };
 
 } // namespace virtio::platform::pcie_host

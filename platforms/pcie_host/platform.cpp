@@ -137,32 +137,56 @@ void Platform::measure() {
   for (const auto& workload : workloads_) {
     workload->begin(now());
     Workload* const watched = workload.get();
-    sc_core::sc_spawn([this, watched] { watch(*watched); }, sc_core::sc_gen_unique_name("watch"));
+    EndWake* const at_end = ends_.emplace_back(std::make_unique<EndWake>(over_)).get();
+    sc_core::sc_spawn([this, watched, at_end] { watch(*watched, *at_end); },
+                      sc_core::sc_gen_unique_name("watch"));
   }
   for (const auto& core : cores_)
     core->start();
-  const sc_core::sc_time interval(1, sc_core::SC_US);
+  sc_core::sc_event_or_list news;
+  news |= over_;
+  for (const auto& core : cores_)
+    news |= core->ended();
   const auto over = [this](const auto& workload) { return workload->measurement().ended(now()); };
   const auto failed = [](const auto& core) { return core->failure().has_value(); };
   while (!std::all_of(workloads_.begin(), workloads_.end(), over)) {
     if (std::any_of(cores_.begin(), cores_.end(), failed)) break;
     check_devices();
-    wait(interval);
+    wait(pause(), news);
   }
-  traffic_end_ = now();
+}
+
+/// Until the next look at the devices, and until the end: nothing runs ahead of that.
+sc_core::sc_time Platform::pause() const {
+  const auto limit = sc_core::sc_time::from_value(config_.platform.time_limit.count());
+  const sc_core::sc_time look(100, sc_core::SC_US);
+  const sc_core::sc_time now = sc_core::sc_time_stamp();
+  return now < limit ? std::min(look, limit - now) : look;
+}
+
+/// The end of a measurement is noticed at the next whole microsecond of the traffic.
+SimTime Platform::noticed(SimTime end) const {
+  const std::uint64_t grid = microseconds(1).ps;
+  return traffic_start_ + SimTime{((end - traffic_start_).ps + grid - 1) / grid * grid};
 }
 
 /// A thread: takes the counters of everything at the start and the end of a measurement.
-void Platform::watch(Workload& workload) {
+void Platform::watch(Workload& workload, EndWake& at_end) {
   wait(tlm2::to_sc_time(workload.measurement().start() - now()));
   workload.begin_sample = workload.sample();
   workload.end_sample = workload.begin_sample;
-  workload.measurement().on_end = [&workload] { workload.end_sample = workload.sample(); };
+  workload.measurement().on_end = [this, &workload, &at_end] {
+    workload.end_sample = workload.sample();
+    Executor& executor = executor_.executor();
+    executor.post_at(at_end, noticed(executor.now()));
+  };
   if (!workload.measurement().end()) return;
   if (const SimTime end = *workload.measurement().end(); end > now()) {
     wait(tlm2::to_sc_time(end - now()));
     workload.end_sample = workload.sample();
   }
+  wait(tlm2::to_sc_time(noticed(now()) - now()));
+  over_.notify();
 }
 
 void Platform::drain() {

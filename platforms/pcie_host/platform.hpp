@@ -42,8 +42,6 @@ public:
   const std::vector<std::unique_ptr<PciDevice>>& devices() const { return devices_; }
   const std::vector<std::unique_ptr<Workload>>& workloads() const { return workloads_; }
   const std::vector<std::unique_ptr<Core>>& cores() const { return cores_; }
-  /// From the start of the traffic to the end of the last measurement.
-  SimTime traffic_time() const { return traffic_end_ - traffic_start_; }
 
 private:
   void build_bus();
@@ -52,7 +50,17 @@ private:
   void set_up();
   void check_devices() const;
   void measure();
-  void watch(Workload& workload);
+  /// Tells the supervising thread that a measurement is over.
+  struct EndWake : Wake {
+    explicit EndWake(sc_core::sc_event& over) : event(over) {
+      at_host_time = true;
+      call = [](Wake& wake) { static_cast<EndWake&>(wake).event.notify(sc_core::SC_ZERO_TIME); };
+    }
+    sc_core::sc_event& event;
+  };
+  void watch(Workload& workload, EndWake& at_end);
+  SimTime noticed(SimTime end) const;
+  sc_core::sc_time pause() const;
   void drain();
   void settle();
   Core& next_core();
@@ -71,7 +79,8 @@ private:
   std::vector<std::unique_ptr<Workload>> workloads_;
   std::size_t dealt_ = 0; // queues, so far
   SimTime traffic_start_;
-  SimTime traffic_end_;
+  sc_core::sc_event over_; // a measurement is
+  std::vector<std::unique_ptr<EndWake>> ends_;
   std::optional<Outcome> outcome_;
 };
 

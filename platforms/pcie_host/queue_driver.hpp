@@ -28,8 +28,27 @@ public:
 
   /// Traffic starts now: an open loop's first request arrives after its first distance.
   void begin(SimTime now);
-  /// One look at the queue. Returns whether there was something to do.
-  Task<bool> serve();
+  // What the core does at one look at the queue, in this order; what each costs is the core's.
+  /// Whether interrupts came since the last call.
+  bool interrupted();
+  /// At the end of the handler.
+  void interrupt_handled();
+  /// Finished requests are taken back, not more than napi_budget.
+  bool looking() const { return looking_; }
+  std::optional<driver::Virtqueue::Used> take_used() { return queue_.take_used(); }
+  /// `noticed`: when the look began.
+  void finish(const driver::Virtqueue::Used& used, SimTime noticed);
+  /// After a look; `all`: it left nothing.
+  void look_done(bool all);
+  /// Requests are started, not more than a batch, and then published.
+  bool may_start() const;
+  unsigned batch() const { return params_.batch; }
+  /// `start`: when the core turned to it.
+  void start_one(SimTime start);
+  /// Returns whether the device is to be notified.
+  bool publish() { return queue_.publish(); }
+  void notify() { queue_.notify(); }
+
   /// Requests are with the device (posted buffers are none).
   bool under_way() const {
     return traffic_->posts_buffers() ? traffic_->awaits() : free_.size() != params_.depth;
@@ -44,12 +63,6 @@ public:
   Traffic& traffic() { return *traffic_; }
 
 private:
-  Task<> take_interrupt();
-  Task<bool> take_back();
-  void look_done(bool all);
-  Task<bool> start_some();
-  bool may_start() const;
-
   Core& core_;
   driver::Virtqueue& queue_;
   QueueLog& log_;

@@ -102,7 +102,8 @@ std::uint32_t LinkTiming::request_overhead(std::uint64_t last_address) const {
 }
 
 void LinkTiming::advance(SimTime now) {
-  now_ = std::max(now_, now);
+  if (now <= now_) return;
+  now_ = now;
   up_.forget(now_);
   down_.forget(now_);
   while (!cpu_writes_.empty() && cpu_writes_.front().arrived < now_)
@@ -205,6 +206,11 @@ SimTime LinkTiming::enter_root_complex(FineTime last_byte_left, std::uint64_t ad
 LinkTiming::Tlps LinkTiming::split(std::uint64_t addr, std::uint32_t len,
                                    std::uint32_t limit) const {
   Tlps tlps;
+  if (len <= limit - addr % 4 && len <= page - addr % page) {
+    tlps.count = 1;
+    tlps.words = in_words(addr, len);
+    return tlps;
+  }
   while (len != 0) {
     const std::uint32_t part = std::min(len, page - static_cast<std::uint32_t>(addr % page));
     const std::uint32_t words = in_words(addr, part);
@@ -257,7 +263,7 @@ LinkTiming::Write LinkTiming::device_write(SimTime now, std::uint64_t addr, std:
 FineTime LinkTiming::write_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead) {
   const FineTime end = up_.reserve(from, tlps.count * overhead + tlps.words);
   written_ = std::max(written_, rounded_up(end) + params_.propagation + params_.root_complex);
-  posted_credits_.take({from.ps}, tlps.count, units(tlps.words));
+  posted_credits_.take_of_plenty(tlps.count, units(tlps.words));
   posted_credits_.give_back(written_ + params_.credit_return, tlps.count, units(tlps.words));
   return end;
 }
@@ -290,11 +296,14 @@ LinkTiming::Read LinkTiming::device_read(SimTime now, std::uint64_t addr, std::u
     from = translate_in_device(from, addr, len, access);
   const Request request{addr, len, request_overhead(addr + (len - 1)), access, unmapped};
   Tlps tlps = split(addr, len, params_.max_read_request);
-  for_each_piece(addr, len, params_.max_read_request, [&](std::uint64_t at, std::uint32_t part) {
-    tlps.completions += completions_of(at, part);
-  });
+  if (tlps.count == 1)
+    tlps.completions = completions_of(addr, len);
+  else
+    for_each_piece(addr, len, params_.max_read_request, [&](std::uint64_t at, std::uint32_t part) {
+      tlps.completions += completions_of(at, part);
+    });
   // A read passes neither the writes nor the reads before it; writes may pass it.
-  const FineTime earliest = std::max({posted_end_, nonposted_end_, fine(from)});
+  const FineTime earliest = std::max(std::max(posted_end_, nonposted_end_), fine(from));
   Read read{accepted, {}, {}};
   if (may_read_at_once(earliest, tlps, unmapped)) {
     const Piece all = read_at_once(earliest, tlps, request.overhead);
@@ -341,12 +350,11 @@ LinkTiming::Piece LinkTiming::read_at_once(FineTime from, const Tlps& tlps,
   const FineTime sent =
       down_.reserve(fine(first_ready), tlps.completions * completion_overhead_ + tlps.words);
   const SimTime complete = rounded_up(sent) + params_.propagation;
-  const SimTime taken{from.ps};
-  tags_.take(taken, tlps.count);
+  tags_.take_of_plenty(tlps.count);
   tags_.give_back(complete, tlps.count);
-  completion_space_.take(taken, tlps.completions, units(tlps.words));
+  completion_space_.take_of_plenty(tlps.completions, units(tlps.words));
   completion_space_.give_back(complete, tlps.completions, units(tlps.words));
-  nonposted_credits_.take(taken, tlps.count);
+  nonposted_credits_.take_of_plenty(tlps.count);
   nonposted_credits_.give_back(served + params_.credit_return, tlps.count);
   return {served + params_.memory.low, complete};
 }
@@ -459,8 +467,8 @@ SimTime LinkTiming::complete_cpu(SimTime now, std::uint32_t len) {
   return completions_pass() ? there : std::max(there, written_);
 }
 
-SimTime LinkTiming::completion_not_before(SimTime now, SimTime sampled) {
-  if (cpu_writes_.empty() || completions_pass()) return now;
+SimTime LinkTiming::behind_cpu_writes(SimTime now, SimTime sampled) const {
+  if (completions_pass()) return now;
   SimTime when = now;
   for (const Sent& sent : cpu_writes_)
     if (sent.entered <= sampled) when = std::max(when, sent.arrived + SimTime{1});

@@ -110,7 +110,9 @@ public:
 
   /// A read's completion that became ready at `sampled` must not overtake writes of the CPU that
   /// were there before: it is there when they are, not before the result. Asked at Read::complete.
-  SimTime completion_not_before(SimTime now, SimTime sampled);
+  SimTime completion_not_before(SimTime now, SimTime sampled) const {
+    return cpu_writes_.empty() ? now : behind_cpu_writes(now, sampled);
+  }
 
   const PcieLinkParams& params() const { return params_; }
   const LinkStatistics& statistics() const { return statistics_; }
@@ -163,6 +165,7 @@ private:
   Piece read_piece(FineTime earliest, std::uint64_t addr, std::uint32_t len,
                    const Request& request);
   SimTime memory_latency();
+  SimTime behind_cpu_writes(SimTime now, SimTime sampled) const;
 
   PcieLinkParams params_;
   std::uint32_t completion_size_;

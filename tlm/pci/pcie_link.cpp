@@ -195,7 +195,8 @@ SimTime PcieLink::send_write(const ::tlm::tlm_generic_payload& payload, SimTime 
 SimTime PcieLink::send_write(Flight& flight, SimTime at) {
   const LinkTiming::Write write = timing_.device_write(at, flight.addr, flight.len, flight.access);
   ++writes_sent_;
-  executor_.post_at(flight, write.arrived);
+  flight.passive = true;
+  executor_.post_in_order(writes_lane_, flight, write.arrived);
   return write.accepted;
 }
 
@@ -212,7 +213,8 @@ SimTime PcieLink::send_read(Flight& flight, SimTime at) {
   const LinkTiming::Read read =
       timing_.device_read(at, flight.addr, flight.len, flight.access, flight.unmapped);
   flight.sampled = read.sampled;
-  executor_.post_at(flight, read.complete);
+  flight.passive = false;
+  executor_.post_in_order(reads_lane_, flight, read.complete);
   return read.accepted;
 }
 

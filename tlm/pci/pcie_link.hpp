@@ -158,6 +158,7 @@ private:
   Executor& executor_;
   std::vector<AddressRange> host_ranges_;
 
+  WakeLane writes_lane_, reads_lane_;
   std::deque<Flight> flights_;
   std::vector<Flight*> free_flights_;
   ::tlm::tlm_generic_payload* unaccepted_ = nullptr; // holds the request channel
