@@ -84,8 +84,12 @@ const Outcome& Platform::run() {
 void Platform::supervise() {
   try {
     set_up();
+    const SimulationCost before = cost_so_far();
     measure();
     drain();
+    cost_ = cost_so_far();
+    cost_.resumptions -= before.resumptions;
+    cost_.delta_cycles -= before.delta_cycles;
     for (const auto& workload : workloads_)
       workload->verify();
     outcome_ = {true, "every measurement ended, and all data was right"};
@@ -93,6 +97,13 @@ void Platform::supervise() {
     outcome_ = {false, error.what()};
   }
   sc_core::sc_stop();
+}
+
+SimulationCost Platform::cost_so_far() {
+  SimulationCost cost{0, executor_.executor().resumed(), sc_core::sc_delta_count()};
+  for (const auto& workload : workloads_)
+    cost.requests += workload->measurement().all_finished();
+  return cost;
 }
 
 Core& Platform::next_core() {

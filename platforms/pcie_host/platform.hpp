@@ -27,6 +27,13 @@ struct Outcome {
   std::string text; ///< one sentence
 };
 
+/// What the traffic cost the simulator; the same on every machine.
+struct SimulationCost {
+  std::uint64_t requests = 0;     ///< that ended
+  std::uint64_t resumptions = 0;  ///< by the executor, of coroutines and models
+  std::uint64_t delta_cycles = 0; ///< of SystemC
+};
+
 class Platform : public sc_core::sc_module {
 public:
   /// Everything referred to must outlive the platform. Throws SetupError.
@@ -42,6 +49,8 @@ public:
   const std::vector<std::unique_ptr<PciDevice>>& devices() const { return devices_; }
   const std::vector<std::unique_ptr<Workload>>& workloads() const { return workloads_; }
   const std::vector<std::unique_ptr<Core>>& cores() const { return cores_; }
+  /// Of all traffic, its beginning and end included.
+  const SimulationCost& cost() const { return cost_; }
 
 private:
   void build_bus();
@@ -61,6 +70,7 @@ private:
   void watch(Workload& workload, EndWake& at_end);
   SimTime noticed(SimTime end) const;
   sc_core::sc_time pause() const;
+  SimulationCost cost_so_far();
   void drain();
   void settle();
   Core& next_core();
@@ -81,6 +91,7 @@ private:
   SimTime traffic_start_;
   sc_core::sc_event over_; // a measurement is
   std::vector<std::unique_ptr<EndWake>> ends_;
+  SimulationCost cost_;
   std::optional<Outcome> outcome_;
 };
 

@@ -133,6 +133,19 @@ Json violations_of(const analyser::Analyser& analyser) {
 
 } // namespace
 
+namespace {
+
+Json describe(const SimulationCost& cost) {
+  const Wide events = Wide{cost.resumptions} + cost.delta_cycles;
+  return {{"requests", cost.requests},
+          {"resumptions", cost.resumptions},
+          {"delta_cycles", cost.delta_cycles},
+          {"events_per_request_milli",
+           cost.requests ? static_cast<std::uint64_t>(events * 1000 / cost.requests) : 0}};
+}
+
+} // namespace
+
 Json summary(const Platform& platform) {
   Json result{{"schema", 1},
               {"ok", platform.outcome().ok},
@@ -141,6 +154,7 @@ Json summary(const Platform& platform) {
               {"workloads", Json::array()}};
   for (const auto& workload : platform.workloads())
     result["workloads"].push_back(describe(*workload));
+  result["simulation"] = describe(platform.cost());
   for (const auto& device : platform.devices())
     if (device->analyser())
       result["violations"][device->config().name] = violations_of(*device->analyser());

@@ -122,7 +122,14 @@ std::string summary_text(const Json& summary) {
                                  summary["outcome"].get<std::string>());
   for (const Json& workload : summary["workloads"])
     text += workload_text(workload);
-  return text;
+  const Json& simulation = summary["simulation"];
+  return text +
+         fmt::format(
+             "\nsimulated with {:.1f} events a request: {} resumptions of coroutines, {} delta "
+             "cycles\n",
+             simulation["events_per_request_milli"].get<double>() / 1000,
+             simulation["resumptions"].get<std::uint64_t>(),
+             simulation["delta_cycles"].get<std::uint64_t>());
 }
 
 } // namespace virtio::platform::pcie_host

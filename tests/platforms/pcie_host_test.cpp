@@ -302,6 +302,35 @@ TEST_F(PcieHost, TheDriverKeepsTheRulesInEveryFormatOfTheRing) {
   EXPECT_FALSE(summary(traffic).contains("violations"));
 }
 
+/// With a tap in between, transactions take the sockets of TLM-2.0; without, none.
+TEST_F(PcieHost, TheWayOfTransactionsChangesNoTime) {
+  const std::string link = " --set platform.link.posted_buffer=1024 --set platform.link.tags=16"
+                           " --set platform.link.nonposted_queue=2 --set platform.link.lanes=4";
+  for (const char* completion : {"polling", "interrupt"})
+    for (const std::string& options : {std::string(), link}) {
+      const std::string all = timed + "--set platform.host.completion=" + completion + options;
+      const auto blocks = block("requests = 1000\nread_percent = 50\ndepth = 16\n");
+      EXPECT_EQ(workload(blocks, all), workload(blocks, all + " --set platform.check_driver=true"))
+          << all;
+      const auto frames = net("duration = \"1 ms\"\ndirection = \"both\"\nframes = \"imix\"\n"
+                              "arrival = \"poisson\"\nrate = 400_000\ndepth = 64\n");
+      EXPECT_EQ(workload(frames, all), workload(frames, all + " --set platform.check_driver=true"))
+          << all;
+    }
+}
+
+TEST_F(PcieHost, AReadOf4KiBTakesAtMost12Events) {
+  const std::string toml = block("requests = 5000\ndepth = 32\n");
+  const json simulation = summary(toml, timed)["simulation"];
+  const std::uint64_t events = simulation["resumptions"].get<std::uint64_t>() +
+                               simulation["delta_cycles"].get<std::uint64_t>();
+  EXPECT_EQ(simulation["events_per_request_milli"],
+            events * 1000 / simulation["requests"].get<std::uint64_t>());
+  EXPECT_LE(simulation["events_per_request_milli"], 12'000);
+  EXPECT_GE(simulation["events_per_request_milli"], 4'000);
+  EXPECT_NE(run(toml, timed).out.find("\"simulation\""), std::string::npos);
+}
+
 TEST_F(PcieHost, AMediumIsReadAndItsOriginalStaysAsItIs) {
   std::string content(1 << 20, '\0');
   for (std::size_t i = 0; i < content.size(); ++i)
