@@ -320,7 +320,9 @@ TEST_F(PcieHost, TheWayOfTransactionsChangesNoTime) {
 }
 
 TEST_F(PcieHost, AReadOf4KiBTakesAtMost12Events) {
-  const std::string toml = block("requests = 5000\ndepth = 32\n");
+  const std::string toml =
+      "[[device]]\nname = \"d\"\ntype = \"block\"\ntransport = \"pci\"\ncapacity = \"4 MiB\"\n"
+      "[[workload]]\ndevice = \"d\"\nrequests = 5000\ndepth = 32\n";
   const json simulation = summary(toml, timed)["simulation"];
   const std::uint64_t events = simulation["resumptions"].get<std::uint64_t>() +
                                simulation["delta_cycles"].get<std::uint64_t>();
