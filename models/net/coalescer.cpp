@@ -162,12 +162,10 @@ void Coalescer::join(Flow& flow, Frame frame, const Layers& layers) {
 void Coalescer::open(Frame frame, const Layers& layers) {
   const auto tcp = get<TcpHeader>(frame, layers.transport);
   if (tcp.words_and_flags & TcpHeader::psh) return deliver_alone(frame, true);
-  auto place = std::ranges::find_if(flows_, [](const Flow& f) { return f.bytes.empty(); });
-  if (place == flows_.end()) {
-    Flow* const first = oldest();
-    flush(*first);
-    place = flows_.begin() + (first - flows_.data());
-  }
+  const auto free = [](const Flow& f) { return f.bytes.empty(); };
+  auto place = std::ranges::find_if(flows_, free);
+  for (; place == flows_.end(); place = std::ranges::find_if(flows_, free))
+    flush(*oldest());
   Flow& flow = *place;
   flow.bytes.assign(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(layers.end));
   flow.layers = layers;

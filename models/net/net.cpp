@@ -67,7 +67,10 @@ Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
   }
   show_status();
   arrival_.net = this;
-  arrival_.call = [](Wake& wake) { static_cast<ArrivalWake&>(wake).net->frames_arrived(); };
+  arrival_.call = [](Wake& wake) { static_cast<NetWake&>(wake).net->frames_arrived(); };
+  link_event_.net = this;
+  link_event_.call = [](Wake& wake) { static_cast<NetWake&>(wake).net->link_events_due(); };
+  std::ranges::stable_sort(params_.link_events, {}, [](const auto& e) { return e.first.ps; });
   ReceiveQueue::Owner& receive_owner = *this;
   TransmitQueue::Owner& transmit_owner = *this;
   receives_.reserve(params.queue_pairs);
@@ -173,7 +176,27 @@ void Net::start(const FeatureSet& negotiated) {
     queue.start(header_bytes + sizeof(EthernetHeader) + max_vlan_tags * vlan_tag_bytes +
                     (segments ? max_ip_packet : transmit_mtu_),
                 !params_.timing.untimed());
+  schedule_link_events();
   wire_->driver_ready();
+}
+
+void Net::schedule_link_events() {
+  if (params_.link_events.empty() || link_event_.queued()) return;
+  Executor& executor = host().executor();
+  executor.post_at(link_event_, std::max(executor.now(), params_.link_events.front().first));
+}
+
+void Net::link_events_due() {
+  while (host().live() && !params_.link_events.empty() &&
+         params_.link_events.front().first <= host().executor().now()) {
+    const LinkEvent event = params_.link_events.front().second;
+    params_.link_events.erase(params_.link_events.begin());
+    if (event == LinkEvent::announce)
+      announce();
+    else
+      set_link(event == LinkEvent::up);
+  }
+  if (host().live()) schedule_link_events();
 }
 
 void Net::reset() {

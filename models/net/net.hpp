@@ -19,9 +19,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace virtio::net {
+
+/// What happens to the link once, at a simulated time; while there is no driver it waits for one.
+enum class LinkEvent : std::uint8_t { down, up, announce };
 
 struct NetParams {
   MacAddress mac{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
@@ -37,6 +41,8 @@ struct NetParams {
   /// as long as what came at the same time is being taken (assumed).
   SimTime lro_patience{};
   bool link_up = true;
+  /// In any order.
+  std::vector<std::pair<SimTime, LinkEvent>> link_events = {};
   /// max_virtqueue_pairs, 1 .. max_queue_pairs; more than one needs VIRTIO_NET_F_MQ and
   /// VIRTIO_NET_F_CTRL_VQ (QEMU's default).
   std::uint16_t queue_pairs = 1;
@@ -106,10 +112,12 @@ private:
     std::vector<std::byte> bytes;
     SimTime at{};
   };
-  struct ArrivalWake : Wake {
+  struct NetWake : Wake {
     Net* net = nullptr;
   };
 
+  void schedule_link_events();
+  void link_events_due();
   void show_status();
   void show_mac(const MacAddress& mac);
   void tell_driver();
@@ -168,7 +176,8 @@ private:
   SerialLine transmit_line_;
   SerialLine receive_line_;
   Fifo<Arrival> arriving_; // timed only
-  ArrivalWake arrival_;
+  NetWake arrival_;
+  NetWake link_event_;
   std::vector<std::byte> command_bytes_;
   Chain* command_ = nullptr; // executed, and not answered before it is in force
   std::uint8_t ack_ = VIRTIO_NET_OK;

@@ -195,6 +195,9 @@ struct NetConfig {
   std::optional<std::string> capture;          // pcap file name inside --out
   std::optional<std::filesystem::path> replay; // pcap file whose frames arrive; resolved, exists
   std::uint16_t queues = 1;                    // pairs of them
+  std::optional<SimTime> link_down_at;         // once, after DRIVER_OK
+  std::optional<SimTime> link_up_at;
+  std::optional<SimTime> announce_at;
   NetFeaturesConfig features;
   NetTimingConfig timing;
 };

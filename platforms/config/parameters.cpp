@@ -710,6 +710,12 @@ const Table<NetConfig>& table(const NetConfig&) {
            parameter("capture", &N::capture, output_file_rule,
                      {none, "Name of the pcap file in --out that receives every frame."}),
            parameter("replay", &N::replay, {}, {none, "The pcap file whose frames arrive."}),
+           parameter("link_down_at", &N::link_down_at, {},
+                     {none, "When the cable is pulled, after a driver is there."}),
+           parameter("link_up_at", &N::link_up_at, {}, {none, "When it is plugged in again."}),
+           parameter("announce_at", &N::announce_at, {},
+                     {none, "When the driver is asked to announce itself, with "
+                            "`features.guest_announce`."}),
            parameter("queues", &N::queues, {.min = 1, .max = 1024, .unit = "pairs of queues"},
                      {"QEMU 7.2, virtio-net", "The most pairs of receive and transmit queues that "
                                               "the driver may enable."}),

@@ -184,6 +184,12 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
   params.queue_size = device.queue_size;
   params.lro_patience = model_time(net.timing.lro_patience);
   params.queue_pairs = net.queues;
+  const std::pair<std::optional<SimTime>, net::LinkEvent> events[] = {
+      {net.link_down_at, net::LinkEvent::down},
+      {net.link_up_at, net::LinkEvent::up},
+      {net.announce_at, net::LinkEvent::announce}};
+  for (const auto& [time, event] : events)
+    if (time) params.link_events.emplace_back(model_time(*time), event);
   params.features = net_features(net.features);
   params.timing = {.wire_rate = net.timing.wire_rate.bits_per_second,
                    .packet_cost = model_time(net.timing.packet_cost)};

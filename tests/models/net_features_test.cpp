@@ -185,6 +185,32 @@ TEST_F(NetConfiguration, WithoutItsFeatureTheSpeedIsNobodysBusiness) {
   EXPECT_EQ(config().speed, 0u);
 }
 
+TEST_F(NetConfiguration, LinkEventsComeOnceAndInTheirTime) {
+  build({.link_events = {{microseconds(30), LinkEvent::announce},
+                         {microseconds(10), LinkEvent::down},
+                         {microseconds(20), LinkEvent::up}},
+         .features = all_net_features});
+  std::vector<std::uint16_t> seen;
+  for (const std::uint64_t us : {5u, 15u, 25u, 35u})
+    bench_->at(microseconds(us), [&] { seen.push_back(config().status); });
+  bench_->run();
+  EXPECT_EQ(seen, (std::vector<std::uint16_t>{1, 0, 1, 3}));
+  EXPECT_EQ(bench_->config_changes, 3);
+  bench_->reset();
+  bench_->start(net().features());
+  bench_->run();
+  EXPECT_EQ(config().status, VIRTIO_NET_S_LINK_UP);
+  EXPECT_EQ(bench_->config_changes, 3);
+}
+
+TEST_F(NetConfiguration, LinkEventsWaitForADriver) {
+  build({.link_events = {{microseconds(10), LinkEvent::announce}}, .features = all_net_features});
+  bench_->reset();
+  bench_->at(microseconds(50), [&] { bench_->start(net().features()); });
+  bench_->run();
+  EXPECT_EQ(config().status, VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+}
+
 TEST_F(NetConfiguration, StandbyIsOfferedAndChangesNothing) {
   build({.features = {VIRTIO_NET_F_STANDBY}});
   EXPECT_EQ(net().features(), FeatureSet{VIRTIO_NET_F_STANDBY});

@@ -115,6 +115,7 @@ TEST_F(PlatformTest, FeaturesWithCommandsBringTheControlQueue) {
       {"ctrl_vlan", net::VIRTIO_NET_F_CTRL_VLAN},
       {"ctrl_mac_addr", net::VIRTIO_NET_F_CTRL_MAC_ADDR},
       {"guest_announce", net::VIRTIO_NET_F_GUEST_ANNOUNCE},
+      {"notf_coal", net::VIRTIO_NET_F_NOTF_COAL},
   };
   std::string toml = "[[device]]\nname = \"plain\"\ntype = \"net\"\ntransport = \"pci\"\n";
   for (const auto& [key, bit] : cases)
