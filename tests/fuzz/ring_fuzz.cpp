@@ -165,9 +165,11 @@ private:
     case Kind::net:
       break;
     }
-    auto f = std::make_unique<net::Net>(
-        net::NetParams{.queue_size = queue_size_, .transmit_window = 4, .receive_frames = 4},
-        std::make_unique<net::LoopbackWire>());
+    auto f = std::make_unique<net::Net>(net::NetParams{.queue_size = queue_size_,
+                                                       .transmit_window = 4,
+                                                       .receive_frames = 4,
+                                                       .features = net::all_net_features},
+                                        std::make_unique<net::LoopbackWire>());
     net_ = f.get();
     return f;
   }
