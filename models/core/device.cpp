@@ -38,6 +38,8 @@ const char* to_string(EventKind kind) {
     return "reset_end";
   case EventKind::reset_timeout:
     return "reset_timeout";
+  case EventKind::late_answer:
+    return "late_answer";
   case EventKind::error:
     return "error";
   }
@@ -58,6 +60,10 @@ Device::Device(DeviceParams params, Executor& executor, DmaPort& port,
   offered_ = function_->features() | params_.transport_features;
   offered_.set(VIRTIO_F_VERSION_1);
   queues_.resize(function_->num_queues());
+  port_.on_late_answer = [this, alive = std::weak_ptr(alive_)](const DmaTransaction& t) {
+    if (!alive.expired())
+      emit(EventKind::late_answer, t.queue, static_cast<std::uint32_t>(t.kind), t.len);
+  };
   for (std::uint16_t i = 0; i < num_queues(); ++i)
     queues_[i].size = queues_[i].max_size = function_->max_queue_size(QueueIndex{i});
 }

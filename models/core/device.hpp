@@ -184,6 +184,7 @@ private:
   bool config_dirty_ = false; // changed since the driver last read it
   std::vector<std::function<void()>> when_settled_;
   std::optional<Scope> reset_timer_;
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true); // for the port
 };
 
 } // namespace virtio

@@ -126,6 +126,7 @@ void DmaPort::submit(DmaTransaction& t) {
     issue(t);
     return;
   }
+  t.since = executor_of(t).now();
   d.waiting.push_back(&t);
   issue_waiting(t.write);
 }
@@ -138,6 +139,7 @@ void DmaPort::issue_waiting(bool write) {
     DmaTransaction& t = *d.waiting.front();
     d.waiting.pop_front();
     ++d.in_flight;
+    if (t.owner) d.waited = d.waited + (executor_of(t).now() - t.since);
     if (const auto status = withdrawn(t))
       answer(t, *status);
     else
@@ -146,13 +148,18 @@ void DmaPort::issue_waiting(bool write) {
   d.issuing = false;
 }
 
+void DmaPort::drop_late_answer(const DmaTransaction& t) {
+  ++late_answers_;
+  if (on_late_answer) on_late_answer(t);
+}
+
 void DmaPort::answer(DmaTransaction& t, DmaStatus status) {
   --directions_[t.write].in_flight;
   const bool write = t.write;
   if (t.state != DmaTransaction::State::orphaned)
     t.owner->on_answer(t, status);
   else if (status != DmaStatus::cancelled)
-    ++late_answers_;
+    drop_late_answer(t);
   release(t);
   if (!directions_[write].waiting.empty()) issue_waiting(write);
 }

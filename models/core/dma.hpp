@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,6 +55,7 @@ struct DmaTransaction {
   std::byte* destination = nullptr; // where a read's bytes go when the answer comes
   std::vector<std::byte> buffer;    // at least `len` bytes
   DmaTransaction* next = nullptr;   // in a queue of its port
+  SimTime since{};                  // when it began to wait for a limit
 };
 
 /// The memory side. Implementations: HostMemoryPort (below), and tlm/'s port for TLM-2.0 sockets.
@@ -86,6 +88,10 @@ public:
   std::size_t outstanding() const { return outstanding_; }
   /// Answers that came after nobody waited for them any longer.
   std::uint64_t late_answers() const { return late_answers_; }
+  /// Called for each of them. A Device sets it, for its events; one device has one port.
+  std::function<void(const DmaTransaction&)> on_late_answer;
+  /// For how long transactions waited for the limit of their direction, added up over them.
+  SimTime waited(bool write) const { return directions_[write].waited; }
 
   /// The largest single transaction, in bytes. Longer accesses are split at its multiples.
   static constexpr std::uint32_t max_transaction = 4096;
@@ -120,6 +126,7 @@ private:
   std::byte* find_window(GuestAddr addr, std::uint32_t len, bool write);
   DmaTransaction& allocate(std::uint32_t len);
   void release(DmaTransaction& transaction);
+  void drop_late_answer(const DmaTransaction& transaction);
   void submit(DmaTransaction& transaction);
   void issue_waiting(bool write);
 
@@ -127,6 +134,7 @@ private:
     std::uint32_t limit = 0;
     std::uint32_t in_flight = 0; // with the platform
     bool issuing = false;
+    SimTime waited{};
     std::deque<DmaTransaction*> waiting;
   };
   Direction directions_[2]; // [read, write]

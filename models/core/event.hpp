@@ -24,6 +24,7 @@ enum class EventKind : std::uint8_t {
   reset_begin,   ///< the driver asked for a device reset
   reset_end,     ///< nothing of the device is in flight any longer
   reset_timeout, ///< bytes: transactions given up
+  late_answer,   ///< to one of those, and dropped; id: AccessKind, bytes: its length
   error,         ///< id: RingError
 };
 const char* to_string(EventKind kind);

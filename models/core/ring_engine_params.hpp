@@ -15,8 +15,8 @@ namespace virtio {
 /// Which of the queues that have work is visited next.
 enum class Arbitration : std::uint8_t {
   round_robin,
-  weighted, ///< round robin, a queue's weight being its visits in a row
-  priority, ///< the lowest priority value first, round robin within it
+  weighted, ///< round robin, a queue's weight being its visits in a row, of one batch each
+  priority, ///< the lowest priority value first, round robin within it, one batch each visit
 };
 
 /// When the driver's event suppression is read to decide about an interrupt.

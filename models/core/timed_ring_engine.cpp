@@ -39,9 +39,9 @@ std::string problem_with(const RingEngineParams& p) {
         range("visit_cycles", p.visit_cycles, 0, 1'000'000)})
     if (!text.empty()) return text;
   if (std::count(p.weights.begin(), p.weights.end(), 0) != 0)
-    return "a weight of 0 would never be visited: use 1 or more";
+    return "weights = 0 would never be visited: use 1 or more";
   if (std::any_of(p.priorities.begin(), p.priorities.end(), [](auto v) { return v > 7; }))
-    return "priorities are 0 (first) to 7";
+    return "priorities = 0 (first) to 7 are possible";
   return {};
 }
 
@@ -351,8 +351,10 @@ Task<> TimedRingEngine::visit(Queue& q) {
   if (std::exchange(last_visit_, now) != now) visits_now_ = 0;
   if (++visits_now_ > max_visits_at_once) turn = turn + microseconds(1);
   const bool elapsed = co_await delay(q.scope, turn);
-  if (elapsed && !q.halted) {
-    const bool known = q.packed ? q.stalled || q.more : q.seen_avail != q.next_fetch.index;
+  const bool known = q.packed ? q.stalled || q.more : q.seen_avail != q.next_fetch.index;
+  // What it was chosen for may have been dealt with since.
+  const bool look = known || q.doorbell || q.event_idx;
+  if (elapsed && !q.halted && look) {
     RingError error = RingError::none;
     DmaStatus status = DmaStatus::ok;
     if (!known && !q.doorbell) {
@@ -413,7 +415,10 @@ void TimedRingEngine::fetch(Queue& q) {
       q.credits - std::min<std::uint32_t>(q.credits, static_cast<std::uint32_t>(q.walks.size()));
   const std::uint32_t room = params_.chains_in_flight - chains_in_flight_;
   const std::uint32_t window = params_.available_prefetch - q.available_reads;
-  if (ready > 0) read_available(q, std::min({ready, credit, room, window}));
+  // Where visits are what queues have shares of, they are equally long.
+  const std::uint32_t most =
+      params_.arbitration == Arbitration::round_robin ? window : params_.available_batch;
+  if (ready > 0) read_available(q, std::min({ready, credit, room, window, most}));
 }
 
 // --- split: available entries, then descriptors -------------------------------------------------

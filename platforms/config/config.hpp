@@ -26,6 +26,11 @@ struct CpuConfig {
       10'000'000}; // of the mtime counter and of the device tree's timebase-frequency
 };
 
+// Of the on-chip bus of every timed virtio-mmio device; its clock has a unit here.
+struct BusConfig : tlm2::OnChipBusParams {
+  Frequency clock{OnChipBusParams{}.clock};
+};
+
 // What [platform] holds beside the common parameters when its kind is riscv_virt.
 struct RiscvVirtConfig {
   SimTime watchdog{0}; // longest silence of the UART while the script still waits; 0: no limit
@@ -34,6 +39,7 @@ struct RiscvVirtConfig {
       16ull << 20};        // at the top of RAM, kept from the firmware for our own driver
   bool own_driver = false; // after the script: stop the CPU and run our own driver
   CpuConfig cpu;
+  BusConfig bus;
 };
 
 // What the driver of pcie_host costs and how it behaves.
@@ -76,7 +82,7 @@ struct PlatformConfig : RiscvVirtConfig {
   ByteSize ram{256ull << 20};
   bool check_driver = false; // watch every device with the protocol analyser
   HostConfig host;           // pcie_host
-  LinkConfig link;           // pcie_host
+  LinkConfig link;           // of timed devices on PCI
 };
 
 struct MediaConfig {
@@ -216,6 +222,7 @@ struct DeviceConfig {
   DeviceType type = DeviceType::entropy;
   Transport transport = Transport::mmio;
   Fidelity fidelity = Fidelity::untimed;
+  Protocol protocol = Protocol::dmi; // after load() one that goes with the fidelity
   // mmio: index of the register window, 0..7. pci: device number, 1..31. After load() always the
   // final one.
   std::uint8_t slot = 0;

@@ -1,5 +1,6 @@
 // From a TOML file to a Config: reads the tables, then checks what only the whole file can show.
-#include <virtio/platforms/config/reader.hpp>
+#include <virtio/platforms/config/input_check.hpp>
+#include <virtio/platforms/config/timing_check.hpp>
 
 #include <regex.h>
 #include <unistd.h>
@@ -34,12 +35,9 @@ void bind_link(LinkConfig& link, Reader::Object& object) {
   bind_parameters(link.host_credits, "link.host_credits.", object.parameters);
   bind_parameters(link.device_credits, "link.device_credits.", object.parameters);
   bind_parameters(link.translation, "link.translation.", object.parameters);
-  object.subtables = {"host",
-                      "link",
-                      "link.memory",
-                      "link.host_credits",
-                      "link.device_credits",
-                      "link.translation"};
+  for (const char* table :
+       {"link", "link.memory", "link.host_credits", "link.device_credits", "link.translation"})
+    object.subtables.emplace_back(table);
 }
 
 // What belongs to one kind of platform is refused in a file of another; while the kind itself is
@@ -60,18 +58,20 @@ void read_platform(Reader& reader, const toml::table& root, PlatformConfig& plat
   if (kind == PlatformKind::riscv_virt) {
     bind_parameters(static_cast<RiscvVirtConfig&>(platform), "", object.parameters);
     bind_parameters(platform.cpu, "cpu.", object.parameters);
-    object.subtables = {"cpu"};
+    bind_parameters(platform.bus, "bus.", object.parameters);
+    object.subtables = {"cpu", "bus"};
   } else {
     add_foreign(RiscvVirtConfig{}, reason(PlatformKind::riscv_virt), object.foreign);
-    object.foreign["cpu"] = reason(PlatformKind::riscv_virt);
+    for (const char* key : {"cpu", "bus"})
+      object.foreign[key] = reason(PlatformKind::riscv_virt);
   }
   if (kind == PlatformKind::pcie_host) {
     bind_parameters(platform.host, "host.", object.parameters);
-    bind_link(platform.link, object);
+    object.subtables = {"host"};
   } else {
-    for (const char* key : {"host", "link"})
-      object.foreign[key] = reason(PlatformKind::pcie_host);
+    object.foreign["host"] = reason(PlatformKind::pcie_host);
   }
+  bind_link(platform.link, object);
   reader.read(*table, std::move(object));
 }
 
@@ -229,18 +229,6 @@ void check_names(Reader& reader, std::string_view kind, const std::vector<Named>
     if (!object.name.empty() && !names.insert(object.name).second)
       reader.fail(fmt::format("{}.{}.name", kind, object.name),
                   fmt::format("two are called \"{}\": give one another name", object.name));
-}
-
-// An input file must be there; `remedy` says how it comes to be.
-void check_input(Reader& reader, const std::string& path, const std::filesystem::path& file,
-                 std::string_view remedy) {
-  std::error_code ignored;
-  if (std::filesystem::is_regular_file(file, ignored)) {
-    if (access(file.c_str(), R_OK) != 0)
-      reader.fail(path, fmt::format("{} cannot be read: check its permissions", file.string()));
-  } else {
-    reader.fail(path, fmt::format("there is no file {}; {}", file.string(), remedy));
-  }
 }
 
 void check_platform(Reader& reader, const PlatformConfig& platform) {
@@ -404,7 +392,6 @@ public:
   void check() {
     for (const WorkloadConfig& workload : config_.workloads)
       if (!workload.device.empty()) check(workload, "workload." + workload.device);
-    check_link(config_.platform.link);
     if (config_.workloads.empty())
       reader_.fail("platform.kind", "pcie_host needs at least one [[workload]]");
     for (const DeviceConfig& device : config_.devices)
@@ -476,18 +463,6 @@ private:
                    fmt::format("{} requests of {} descriptor{} do not fit into a queue of {}: "
                                "give the device a larger queue_size",
                                workload.depth, each, each == 1 ? "" : "s", device.queue_size));
-  }
-
-  void check_link(const LinkConfig& link) {
-    using Kind = tlm2::LatencyDistribution::Kind;
-    const std::string memory = "platform.link.memory";
-    if ((link.memory.kind == Kind::samples) != link.memory.samples.has_value())
-      reader_.fail(memory + ".kind", R"(kind = "samples" and samples = FILE belong together)");
-    if (link.memory.samples)
-      check_input(reader_, memory + ".samples", *link.memory.samples,
-                  "it holds a latency in ns on each line");
-    if (link.memory.kind == Kind::uniform && link.memory.high < link.memory.low)
-      reader_.fail(memory + ".high", "is less than low");
   }
 
   void check_extent(const WorkloadConfig& workload, const std::string& path) {
@@ -569,10 +544,14 @@ tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path&
   read_workloads(reader, *root, devices, config.workloads);
 
   check_platform(reader, config.platform);
+  check_link(reader, config.platform.link);
   check_media(reader, config.media);
   assign_slots(reader, devices);
-  for (const auto& [path, device] : devices)
+  for (auto& [path, device] : devices) {
     check_features(reader, path, device);
+    check_ring(reader, path, device);
+    choose_protocol(reader, path, device);
+  }
   DeviceCheck check(reader, config.media);
   for (const auto& [path, device] : devices)
     if (reader.good(path + ".type"))
@@ -583,11 +562,6 @@ tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path&
   check_names(reader, "device", config.devices);
   if (config.platform.kind == PlatformKind::pcie_host) WorkloadCheck(reader, config).check();
   refuse_foreign_tables(reader, *root, config.platform.kind);
-  if (config.platform.kind == PlatformKind::riscv_virt)
-    for (const DeviceConfig& device : config.devices)
-      if (device.fidelity != Fidelity::untimed)
-        reader.fail(fmt::format("device.{}.fidelity", device.name),
-                    "riscv_virt has untimed devices only");
 
   std::vector<ConfigError> errors = reader.finish();
   if (!errors.empty()) return tl::unexpected(std::move(errors));

@@ -58,6 +58,8 @@ template <class T> std::string default_text(const T& value, const Rule& rule) {
   if (!rule.fallback.empty()) return std::string(rule.fallback);
   if constexpr (OptionalOf<T>::value)
     return value ? default_text(*value, rule) : "none";
+  else if constexpr (ListOf<T>::value)
+    return fmt::format("[{}]", fmt::join(value, ", "));
   else if constexpr (std::same_as<T, std::string>)
     return fmt::format("\"{}\"", value);
   else if constexpr (std::same_as<T, std::filesystem::path>)
@@ -71,6 +73,8 @@ template <class T> std::string default_text(const T& value, const Rule& rule) {
 template <class T> std::string unit_text(const Rule& rule) {
   if constexpr (OptionalOf<T>::value)
     return unit_text<typename T::value_type>(rule);
+  else if constexpr (ListOf<T>::value)
+    return "list of numbers";
   else if constexpr (Quantity<T>) {
     std::string names;
     for (const Unit& unit : Units<T>::all)
@@ -100,6 +104,8 @@ template <class T> std::string number_text(std::uint64_t value) {
 template <class T> std::string range_text(const Rule& rule) {
   if constexpr (OptionalOf<T>::value) {
     return range_text<typename T::value_type>(rule);
+  } else if constexpr (ListOf<T>::value) {
+    return "each " + range_text<typename T::value_type>(rule);
   } else if constexpr (Choice<T>) {
     std::string words;
     for (const auto& [word, choice] : Choices<T>::all)
@@ -111,6 +117,8 @@ template <class T> std::string range_text(const Rule& rule) {
       out += fmt::format("{} .. {}", number_text<T>(*rule.min), number_text<T>(*rule.max));
     else if (rule.min)
       out += fmt::format("at least {}", number_text<T>(*rule.min));
+    else if (rule.max)
+      out += fmt::format("at most {}", number_text<T>(*rule.max));
     if (rule.power_of_two) out += ", a power of two";
     if (rule.multiple_of != 1) out += ", a multiple of " + number_text<T>(rule.multiple_of);
     if (rule.max_length) out += fmt::format("at most {} bytes", rule.max_length);
@@ -122,6 +130,10 @@ template <class T> std::string range_text(const Rule& rule) {
 template <class T> std::optional<std::string> broken(const T& value, const Rule& rule) {
   if constexpr (OptionalOf<T>::value) {
     return broken(*value, rule);
+  } else if constexpr (ListOf<T>::value) {
+    for (const auto element : value)
+      if (auto sentence = broken(element, rule)) return sentence;
+    return std::nullopt;
   } else if constexpr (std::same_as<T, std::string>) {
     if (rule.max_length && value.size() > rule.max_length)
       return fmt::format("\"{}\" is longer than {} bytes", value, rule.max_length);
@@ -174,6 +186,7 @@ Parameter<Struct> inherited(std::string_view key, Member Base::*member, Rule rul
 const Table<PlatformConfig>& table(const PlatformConfig&);
 const Table<RiscvVirtConfig>& table(const RiscvVirtConfig&);
 const Table<CpuConfig>& table(const CpuConfig&);
+const Table<BusConfig>& table(const BusConfig&);
 const Table<HostConfig>& table(const HostConfig&);
 const Table<LinkConfig>& table(const LinkConfig&);
 const Table<LinkMemoryConfig>& table(const LinkMemoryConfig&);

@@ -123,6 +123,33 @@ const Table<CpuConfig>& table(const CpuConfig&) {
   return rows;
 }
 
+const Table<BusConfig>& table(const BusConfig&) {
+  using B = BusConfig;
+  constexpr std::string_view cycles = "cycles of clock";
+  static const Table<B> rows = named<B>(
+      {"platform.bus",
+       "platform.bus",
+       {
+           inherited<B>("width", &B::width,
+                        {.min = 1, .max = 128, .power_of_two = true, .unit = "bytes"},
+                        {assumed, "Of a data beat."}),
+           parameter("clock", &B::clock, {.min = 1, .max = 100'000'000'000},
+                     {assumed, "Clock of the on-chip buses that timed devices on mmio have, one "
+                               "for DMA and one for registers."}),
+           inherited<B>("outstanding_reads", &B::outstanding_reads,
+                        {.min = 1, .max = 1024, .unit = "bursts"},
+                        {assumed, "Reads under way at once."}),
+           inherited<B>("outstanding_writes", &B::outstanding_writes,
+                        {.min = 1, .max = 1024, .unit = "bursts"},
+                        {assumed, "Writes under way at once."}),
+           inherited<B>("request_latency", &B::request_latency, {.max = 1'000'000, .unit = cycles},
+                        {assumed, "To the target."}),
+           inherited<B>("response_latency", &B::response_latency,
+                        {.max = 1'000'000, .unit = cycles}, {assumed, "And back."}),
+       }});
+  return rows;
+}
+
 const Table<HostConfig>& table(const HostConfig&) {
   using H = HostConfig;
   constexpr std::string_view cycles = "cycles of clock";
@@ -340,7 +367,10 @@ const Table<DeviceConfig>& table(const DeviceConfig&) {
            parameter("fidelity", &D::fidelity, {},
                      {assumed, "untimed: rings and memory take no simulated time; what a device's "
                                "function takes is in its timing table, by default none. timed: "
-                               "ring engine and link take time, too (pcie_host)."}),
+                               "ring engine and the way to memory take time, too."}),
+           parameter("protocol", &D::protocol, {.fallback = "dmi when untimed, at when timed"},
+                     {assumed, "How the device reaches memory: dmi by direct pointers, untimed "
+                               "only; lt by b_transport; at by nb_transport, timed only."}),
            parameter(
                "slot", &D::slot, {.max = 31, .unit = "number", .fallback = "the next free one"},
                {none, "MMIO: number of the register window, 0 to 7. PCI: device number on bus "
@@ -642,7 +672,15 @@ const Table<RingConfig>& table(const RingConfig&) {
                         {.min = 1, .max = 65535, .unit = "chains"},
                         {assumed, "Chains that are signalled without waiting for more."}),
            inherited<T>("arbitration", &T::arbitration, {},
-                        {assumed, "Which of the queues that have work is visited next."}),
+                        {assumed, "Which of the queues that have work is visited next. A visit "
+                                  "fetches what available_prefetch allows with round_robin, else "
+                                  "one available_batch."}),
+           inherited<T>("weights", &T::weights, {.min = 1, .max = 65535},
+                        {assumed, "For arbitration = \"weighted\": visits in a row by queue; 1 "
+                                  "for queues beyond the list. [8, 1, 1] or \"8 2*1\"."}),
+           inherited<T>("priorities", &T::priorities, {.max = 7},
+                        {assumed, "For arbitration = \"priority\": by queue, the lowest goes "
+                                  "first; 0 for queues beyond the list. [0, 7, 7] or \"0 2*7\"."}),
            inherited<T>("doorbell_cycles", &T::doorbell_cycles, {.max = 1000000, .unit = "cycles"},
                         {assumed, "From a doorbell to the first fetch."}),
            inherited<T>("visit_cycles", &T::visit_cycles, {.max = 1000000, .unit = "cycles"},
@@ -840,12 +878,12 @@ const Table<NetWorkloadConfig>& table(const NetWorkloadConfig&) {
 }
 
 std::vector<ParameterInfo> parameters() {
-  return list<PlatformConfig, RiscvVirtConfig, CpuConfig, HostConfig, LinkConfig, LinkMemoryConfig,
-              tlm2::PcieCredits, tlm2::TranslationParams, MediaConfig, DeviceConfig, FeaturesConfig,
-              RingConfig, EntropyConfig, EntropyTimingConfig, BlockConfig, BlockFeaturesConfig,
-              BlockTimingConfig, NetConfig, NetFeaturesConfig, NetTimingConfig, ConsoleConfig,
-              ConsoleFeaturesConfig, ConsoleTimingConfig, StepConfig, WorkloadConfig,
-              BlockWorkloadConfig, NetWorkloadConfig>();
+  return list<PlatformConfig, RiscvVirtConfig, CpuConfig, BusConfig, HostConfig, LinkConfig,
+              LinkMemoryConfig, tlm2::PcieCredits, tlm2::TranslationParams, MediaConfig,
+              DeviceConfig, FeaturesConfig, RingConfig, EntropyConfig, EntropyTimingConfig,
+              BlockConfig, BlockFeaturesConfig, BlockTimingConfig, NetConfig, NetFeaturesConfig,
+              NetTimingConfig, ConsoleConfig, ConsoleFeaturesConfig, ConsoleTimingConfig,
+              StepConfig, WorkloadConfig, BlockWorkloadConfig, NetWorkloadConfig>();
 }
 
 } // namespace virtio::platform

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <sstream>
 
 namespace virtio::platform {
 
@@ -16,6 +17,13 @@ tl::unexpected<std::string> wrong(std::string_view wanted, const RawValue& raw) 
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
+}
+
+std::optional<std::uint64_t> number(std::string_view digits) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return value;
 }
 
 // "1.5" times the unit's factor, if that is a whole number of 64 bits.
@@ -96,6 +104,36 @@ Parsed<MacAddress> parse_mac(const RawValue& raw) {
     return tl::unexpected(fmt::format(
         "\"{}\" is a multicast address; a device's own has an even first byte like 52", s));
   return mac;
+}
+
+Parsed<std::vector<std::uint64_t>> parse_numbers(const RawValue& raw) {
+  constexpr std::size_t most = 65536;
+  constexpr std::string_view wanted =
+      R"(an array of whole numbers like [4, 1, 1] or a text like "4 2*1")";
+  std::vector<std::uint64_t> numbers;
+  if (raw.kind == RawValue::Kind::array) {
+    for (const RawValue& element : raw.elements) {
+      if (element.kind != RawValue::Kind::integer || element.integer < 0)
+        return tl::unexpected(fmt::format("must be {}", wanted));
+      numbers.push_back(static_cast<std::uint64_t>(element.integer));
+    }
+    return numbers;
+  }
+  if (!raw.has_letters()) return wrong(wanted, raw);
+  std::string text = raw.string;
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+    text = text.substr(1, text.size() - 2);
+  std::replace(text.begin(), text.end(), ',', ' ');
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const std::size_t star = word.find('*');
+    const auto times = star == std::string::npos ? 1 : number(word.substr(0, star));
+    const auto value = number(star == std::string::npos ? word : word.substr(star + 1));
+    if (!times || !value || *times > most - numbers.size())
+      return tl::unexpected(fmt::format("must be {}, not \"{}\"", wanted, raw.string));
+    numbers.insert(numbers.end(), *times, *value);
+  }
+  return numbers;
 }
 
 Parsed<std::uint64_t> parse_quantity(const RawValue& raw, std::span<const Unit> units,

@@ -14,17 +14,19 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace virtio::platform {
 
 struct RawValue {
-  enum class Kind { boolean, integer, real, string, text, other };
+  enum class Kind { boolean, integer, real, string, text, array, other };
   Kind kind = Kind::other;
   bool boolean = false;
   std::int64_t integer = 0;
-  std::string string;         // of a string, or the whole text of a --set
-  std::string_view kind_name; // "an array", for messages
-  std::filesystem::path base; // what a relative path is relative to
+  std::string string;             // of a string, or the whole text of a --set
+  std::vector<RawValue> elements; // of an array
+  std::string_view kind_name;     // "an array", for messages
+  std::filesystem::path base;     // what a relative path is relative to
 
   bool has_letters() const { return kind == Kind::string || kind == Kind::text; }
 };
@@ -35,12 +37,20 @@ Parsed<bool> parse_boolean(const RawValue& raw);
 Parsed<std::uint64_t> parse_integer(const RawValue& raw);
 Parsed<std::string> parse_string(const RawValue& raw);
 Parsed<MacAddress> parse_mac(const RawValue& raw);
+// An array of numbers, or a text of them with spaces or commas between, in which N*V stands for N
+// times V.
+Parsed<std::vector<std::uint64_t>> parse_numbers(const RawValue& raw);
 // The amount in the smallest unit. `example` is what a correct value looks like.
 Parsed<std::uint64_t> parse_quantity(const RawValue& raw, std::span<const Unit> units,
                                      std::string_view example);
 
 template <class T> struct OptionalOf { static constexpr bool value = false; };
 template <class T> struct OptionalOf<std::optional<T>> { static constexpr bool value = true; };
+
+template <class T> struct ListOf { static constexpr bool value = false; };
+template <std::unsigned_integral T> struct ListOf<std::vector<T>> {
+  static constexpr bool value = true;
+};
 
 template <class T> Parsed<T> parse(const RawValue& raw) {
   if constexpr (OptionalOf<T>::value) {
@@ -52,6 +62,16 @@ template <class T> Parsed<T> parse(const RawValue& raw) {
       if (value > std::numeric_limits<T>::max())
         return tl::unexpected(fmt::format("{} is too large", value));
       return static_cast<T>(value);
+    });
+  } else if constexpr (ListOf<T>::value) {
+    return parse_numbers(raw).and_then([](const std::vector<std::uint64_t>& numbers) -> Parsed<T> {
+      T list;
+      for (const std::uint64_t number : numbers) {
+        if (number > std::numeric_limits<typename T::value_type>::max())
+          return tl::unexpected(fmt::format("{} is too large", number));
+        list.push_back(static_cast<typename T::value_type>(number));
+      }
+      return list;
     });
   } else if constexpr (std::same_as<T, std::string>) {
     return parse_string(raw);

@@ -1,6 +1,7 @@
 #include <virtio/platforms/config/reader.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -128,6 +129,7 @@ void Reader::include_preset(toml::table& root) {
 }
 
 void Reader::read(const toml::table& table, Object object) {
+  places_.insert_or_assign(object.path, object.where);
   for (const BoundParameter& parameter : object.parameters) {
     const std::string path = object.path + "." + parameter.key;
     const Override* text = override_of(path);
@@ -156,9 +158,10 @@ void Reader::read_table(const toml::table& table, const std::string& prefix, con
       if (!override_of(path) || below == "name")
         set(*parameter, raw(node), at(path, node.source()));
     } else if (contains(object.subtables, below)) {
-      if (const toml::table* subtable = node.as_table())
+      if (const toml::table* subtable = node.as_table()) {
+        places_.insert_or_assign(path, subtable->source());
         read_table(*subtable, below + ".", object);
-      else
+      } else
         add(at(path, node.source()), fmt::format("must be a table, not {}", describe(node)));
     } else if (const auto reason = object.foreign.find(below); reason != object.foreign.end()) {
       if (!reason->second.empty()) add(at(path, key.source()), reason->second);
@@ -232,9 +235,28 @@ void Reader::fail(const std::string& path, std::string sentence) {
     add(value->second.place, std::move(sentence));
     return;
   }
-  const auto object = objects_.find(path.substr(0, path.rfind('.')));
-  add(at(path, object == objects_.end() ? toml::source_region{} : object->second.where),
-      std::move(sentence));
+  for (std::string parent = path; parent.find('.') != std::string::npos;) {
+    parent.resize(parent.rfind('.'));
+    if (const auto place = places_.find(parent); place != places_.end())
+      return add(at(path, place->second), std::move(sentence));
+  }
+  add(at(path, {}), std::move(sentence));
+}
+
+void Reader::fail_about(const std::string& table, const std::string& key, std::string sentence) {
+  const auto is_letter = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+  };
+  std::vector<std::string> named{key};
+  for (auto begin = sentence.begin(); begin != sentence.end();) {
+    begin = std::find_if(begin, sentence.end(), is_letter);
+    const auto end = std::find_if_not(begin, sentence.end(), is_letter);
+    named.emplace_back(begin, end);
+    begin = end;
+  }
+  for (const std::string& name : named)
+    if (!absent(table + "." + name)) return fail(table + "." + name, std::move(sentence));
+  fail(table + "." + key, std::move(sentence));
 }
 
 std::vector<ConfigError> Reader::finish() {
@@ -308,6 +330,10 @@ RawValue Reader::raw(const toml::node& node) const {
   } else if (const auto* string = node.as_string()) {
     value.kind = RawValue::Kind::string;
     value.string = string->get();
+  } else if (const auto* array = node.as_array()) {
+    value.kind = RawValue::Kind::array;
+    for (const toml::node& element : *array)
+      value.elements.push_back(raw(element));
   }
   return value;
 }

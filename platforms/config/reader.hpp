@@ -43,8 +43,11 @@ public:
   bool absent(const std::string& path) const { return !values_.contains(path); }
   bool good(const std::string& path) const;
 
-  // An error at the place where that parameter was given, or else at its object.
+  // An error at the place where that parameter was given, or else at the table it belongs to.
   void fail(const std::string& path, std::string sentence);
+  // An error about several parameters of one table: at the place of `key`, or else of the first one
+  // that the sentence names and that was given.
+  void fail_about(const std::string& table, const std::string& key, std::string sentence);
 
   // So far, in the order found.
   const std::vector<ConfigError>& errors() const { return errors_; }
@@ -71,8 +74,9 @@ private:
   std::filesystem::path file_;
   const std::vector<Override>& overrides_;
   std::vector<ConfigError> errors_;
-  std::map<std::string, Value> values_;   // by path
-  std::map<std::string, Object> objects_; // by path; parameters' setters are spent
+  std::map<std::string, Value> values_;               // by path
+  std::map<std::string, Object> objects_;             // by path; parameters' setters are spent
+  std::map<std::string, toml::source_region> places_; // of tables, by path
 };
 
 } // namespace virtio::platform

@@ -81,6 +81,12 @@ template <> struct Choices<Fidelity> {
                                   Word<Fidelity>{"timed", Fidelity::timed}};
 };
 
+template <> struct Choices<Protocol> {
+  static constexpr std::array all{Word<Protocol>{"dmi", Protocol::dmi},
+                                  Word<Protocol>{"lt", Protocol::lt},
+                                  Word<Protocol>{"at", Protocol::at}};
+};
+
 template <> struct Choices<Wire> {
   static constexpr std::array all{Word<Wire>{"loopback", Wire::loopback},
                                   Word<Wire>{"pcap", Wire::pcap}, Word<Wire>{"dhcp", Wire::dhcp}};

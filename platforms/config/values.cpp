@@ -40,7 +40,7 @@ std::string text(ByteSize value) {
 }
 
 std::string text(Frequency value) {
-  return with_unit(value.hertz, Units<Frequency>::all);
+  return value.hertz == 0 ? "0 Hz" : with_unit(value.hertz, Units<Frequency>::all);
 }
 
 std::string text(BitRate value) {
@@ -70,6 +70,10 @@ std::string_view text(Transport value) {
 }
 
 std::string_view text(Fidelity value) {
+  return word(value);
+}
+
+std::string_view text(Protocol value) {
   return word(value);
 }
 

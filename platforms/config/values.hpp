@@ -5,6 +5,7 @@
 
 #include <virtio/core/ring_engine_params.hpp>
 #include <virtio/core/types.hpp>
+#include <virtio/tlm/bus_params.hpp>
 #include <virtio/tlm/pci/link_params.hpp>
 
 #include <array>
@@ -51,6 +52,7 @@ enum class PlatformKind { riscv_virt, pcie_host };
 enum class DeviceType { entropy, block, net, console };
 enum class Transport { mmio, pci };
 enum class Fidelity { untimed, timed };
+enum class Protocol { dmi, lt, at };
 enum class Wire { loopback, pcap, dhcp };
 enum class ConsoleOutput { file, terminal };
 enum class Completion { polling, interrupt, napi };
@@ -76,6 +78,7 @@ std::string_view text(PlatformKind value);
 std::string_view text(DeviceType value);
 std::string_view text(Transport value);
 std::string_view text(Fidelity value);
+std::string_view text(Protocol value);
 std::string_view text(Wire value);
 std::string_view text(ConsoleOutput value);
 std::string_view text(Arbitration value);

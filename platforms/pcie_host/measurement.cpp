@@ -36,6 +36,8 @@ void Measurement::finished(std::uint16_t queue, RequestKind kind, std::uint64_t 
   ++all_finished_;
   const std::uint64_t done = times.at(Point::done);
   cover(times.at(Point::start), done);
+  const auto [fastest, first] = fastest_.try_emplace({queue, kind}, times.latency());
+  if (!first) fastest->second = std::min(fastest->second, times.latency());
   if (done < start_.ps || (end_ && done > end_->ps)) return;
   if (extent_.requests && counted_ == *extent_.requests) return;
   figures_[{queue, kind}].add(times, bytes);
@@ -59,6 +61,16 @@ Figures Measurement::total() const {
   for (const auto& [key, figures] : figures_)
     sum.add(figures);
   return sum;
+}
+
+std::uint64_t Measurement::unloaded_mean() const {
+  Wide sum = 0;
+  std::uint64_t requests = 0;
+  for (const auto& [key, figures] : figures_) {
+    sum += Wide{fastest_.at(key)} * figures.requests;
+    requests += figures.requests;
+  }
+  return requests == 0 ? 0 : static_cast<std::uint64_t>(sum / requests);
 }
 
 } // namespace virtio::platform::pcie_host

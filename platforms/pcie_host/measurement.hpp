@@ -55,6 +55,9 @@ public:
   using Key = std::pair<std::uint16_t, RequestKind>; ///< queue, kind
   const std::map<Key, Figures>& figures() const { return figures_; }
   Figures total() const;
+  /// The mean latency if each request in the window were as fast as the fastest of its queue and
+  /// kind in the whole run, warm-up included, whose first request meets an idle device.
+  std::uint64_t unloaded_mean() const;
   /// Request-picoseconds under way within the window; divided by its length, their mean number.
   Wide area() const { return area_; }
   /// All that ended, in the window or not.
@@ -70,6 +73,7 @@ private:
   std::uint64_t all_finished_ = 0;
   Wide area_ = 0;
   std::map<Key, Figures> figures_;
+  std::map<Key, std::uint64_t> fastest_; // of the whole run
 };
 
 } // namespace virtio::platform::pcie_host

@@ -114,6 +114,7 @@ Json describe(const Workload& workload) {
   result["finished"] = workload.measurement().all_finished();
   if (workload.disk()) result["verified_blocks"] = workload.disk()->verified_blocks();
   if (workload.far_end()) result["dropped"] = workload.dropped();
+  if (workload.device().late_answers()) result["late_answers"] = workload.device().late_answers();
   if (workload.measurement().end()) describe_measurement(workload, result);
   return result;
 }

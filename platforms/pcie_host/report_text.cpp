@@ -94,6 +94,8 @@ std::string workload_text(const Json& workload) {
     text += fmt::format(", {} blocks verified", workload["verified_blocks"].get<std::uint64_t>());
   if (workload.contains("dropped"))
     text += fmt::format(", {} frames dropped", workload["dropped"].get<std::uint64_t>());
+  if (workload.contains("late_answers"))
+    text += fmt::format(", {} late answers", workload["late_answers"].get<std::uint64_t>());
   if (!workload.contains("total")) return text + "; the measurement did not end\n";
   text += fmt::format(
       "\nmeasured for {}, {:.2f} under way on average, {} doorbells, {} interrupts\n",

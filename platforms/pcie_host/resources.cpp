@@ -13,10 +13,6 @@ std::uint64_t share(SimTime from, SimTime to, SimTime length) {
   return static_cast<std::uint64_t>(Wide{(to - from).ps} * 1000 / length.ps);
 }
 
-std::string percent(std::uint64_t per_mille) {
-  return fmt::format("{}.{} %", per_mille / 10, per_mille % 10);
-}
-
 void add_cores(const Sample& begin, const Sample& end, SimTime length, Limits& limits) {
   for (std::size_t i = 0; i < end.cores.size(); ++i)
     limits.resources.push_back({fmt::format("core_{}", i), fmt::format("the driver's core {}", i),
@@ -58,6 +54,14 @@ void add_engine(const Sample& begin, const Sample& end, SimTime length, Limits& 
   stage("ring_visit", "the ring engine's stage for available rings", &Stats::visit_busy);
   stage("ring_walk", "the ring engine's stage for descriptors", &Stats::walk_busy);
   stage("ring_write_back", "the ring engine's stage for used entries", &Stats::write_back_busy);
+  const auto waiting = [&](const char* name, const char* description, bool write) {
+    limits.stalls.push_back(
+        {name, description, share(begin.waited[write], end.waited[write], length)});
+  };
+  waiting("outstanding_reads", "reads waited for one of the ring engine's outstanding_reads",
+          false);
+  waiting("outstanding_writes", "writes waited for one of the ring engine's outstanding_writes",
+          true);
 }
 
 std::uint64_t per_mille(Wide part, Wide whole) {
@@ -135,37 +139,26 @@ Limits limits_of(const Workload& workload) {
 }
 
 Bottleneck bottleneck_of(const Workload& workload, const Limits& limits) {
-  if (limits.resources.empty()) return {"none", "Nothing was measured."};
-  const auto busiest = *std::max_element(
-      limits.resources.begin(), limits.resources.end(),
-      [](const Resource& a, const Resource& b) { return a.busy_per_mille < b.busy_per_mille; });
-  if (busiest.busy_per_mille >= saturated_per_mille)
-    return {busiest.name, fmt::format("The bottleneck is {}: it was busy {} of the time.",
-                                      busiest.description, percent(busiest.busy_per_mille))};
-  const auto stall = std::max_element(
-      limits.stalls.begin(), limits.stalls.end(), [](const Stall& a, const Stall& b) {
-        return std::pair(a.is_cause, a.waiting_milli) < std::pair(b.is_cause, b.waiting_milli);
-      });
-  // On average half a request or more waits: whatever it waits for is used up most of the time.
-  // The device's own queues are no cause: they are full because something behind them is.
-  if (stall != limits.stalls.end() && stall->is_cause && stall->waiting_milli >= 500)
-    return {stall->name,
-            fmt::format(
-                "The bottleneck is \"{}\": {}, {}.{:03} of them at a time on average, while "
-                "no resource was busy more than {} of the time ({}).",
-                stall->name, stall->description, stall->waiting_milli / 1000,
-                stall->waiting_milli % 1000, percent(busiest.busy_per_mille), busiest.description)};
-  const auto [stage, of_latency] = longest_stage(workload.measurement().total());
-  const std::string evidence = fmt::format(
-      "no resource was busy more than {} of the time ({}), and the stage \"{}\" takes "
-      "{} of the latency",
-      percent(busiest.busy_per_mille), busiest.description, to_string(stage), percent(of_latency));
-  if (workload.config().arrival != Arrival::closed)
-    return {"offered_load",
-            fmt::format("Nothing is saturated, the offered load decides: {}.", evidence)};
-  return {"latency",
-          fmt::format("The bottleneck is latency, with {} requests under way in each queue: {}.",
-                      workload.config().depth, evidence)};
+  const Figures total = workload.measurement().total();
+  const auto [stage, of_latency] = longest_stage(total);
+  const std::uint64_t length = std::max<std::uint64_t>(workload.measurement().length().ps, 1);
+  Situation s;
+  s.open_loop = workload.config().arrival != Arrival::closed;
+  s.requests_per_second =
+      static_cast<std::uint64_t>(Wide{total.requests} * 1'000'000'000'000 / length);
+  s.depth = workload.config().depth;
+  s.places = s.depth * workload.queues();
+  s.under_way_milli = static_cast<std::uint64_t>(workload.measurement().area() * 1000 / length);
+  s.dropped = workload.far_end() ? workload.dropped() : 0;
+  s.latency_ps = total.latency.mean();
+  s.unloaded_ps = workload.measurement().unloaded_mean();
+  s.longest_stage = to_string(stage);
+  s.longest_stage_per_mille = of_latency;
+  if (s.dropped == 0) return judge(s, limits);
+  // The wire brings more than is taken.
+  Limits others = limits;
+  std::erase_if(others.resources, [](const Resource& r) { return r.name == "wire_receive"; });
+  return judge(s, others);
 }
 
 } // namespace virtio::platform::pcie_host

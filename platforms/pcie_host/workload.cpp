@@ -1,6 +1,8 @@
 #include <virtio/blk/block.hpp>
 #include <virtio/net/net.hpp>
+#include <virtio/platforms/parts/device_params.hpp>
 #include <virtio/platforms/parts/functions.hpp>
+#include <virtio/platforms/parts/port_params.hpp>
 #include <virtio/platforms/pcie_host/workload.hpp>
 
 #include <fmt/format.h>
@@ -13,45 +15,10 @@ namespace virtio::platform::pcie_host {
 
 namespace {
 
-DeviceParams device_params(const DeviceConfig& device) {
-  DeviceParams params;
-  params.name = device.name;
-  params.reset_timeout = virtio::picoseconds(device.reset_timeout.count());
-  params.transport_features = transport_features(device.features);
-  if (device.fidelity == Fidelity::timed) {
-    params.timed_ring.emplace(device.ring);
-    params.timed_ring->clock = device.ring.clock.hertz;
-    if (const std::string problem = problem_with(*params.timed_ring); !problem.empty())
-      throw SetupError(fmt::format("device.{}.ring: {}", device.name, problem));
-  }
-  return params;
-}
-
-tlm2::PcieLinkParams link_params(const Config& config, const DeviceConfig& device) {
-  const LinkConfig& link = config.platform.link;
-  tlm2::PcieLinkParams params = link;
-  params.memory = {link.memory.kind, link.memory.low, link.memory.high, {}};
-  params.seed = Random(config.platform.seed, device.name + ".link").next();
-  if (link.memory.samples) {
-    const auto latencies = tlm2::load_latencies(*link.memory.samples);
-    if (!latencies) throw SetupError(latencies.error());
-    params.memory = *latencies;
-  }
-  if (const auto problem = error_in(params))
-    throw SetupError(fmt::format("platform.link: {}", *problem));
-  return params;
-}
-
 /// A vector for configuration changes and one for each queue, as far as MSI-X goes.
 tlm2::VirtioPciParams pci_params(const Device& device) {
   tlm2::VirtioPciParams params;
   params.msix_vectors = std::min(device.num_queues() + 1u, 2048u);
-  return params;
-}
-
-tlm2::DmaPortParams port_params(const DeviceConfig& device) {
-  tlm2::DmaPortParams params;
-  if (device.fidelity == Fidelity::timed) params.protocol = tlm2::DmaProtocol::at;
   return params;
 }
 
@@ -311,6 +278,7 @@ Sample Workload::sample() const {
   }
   sample.doorbells = device_->log().count(EventKind::doorbell);
   sample.interrupts = device_->log().count(EventKind::interrupt);
+  sample.waited = {device_->waited(false), device_->waited(true)};
   return sample;
 }
 

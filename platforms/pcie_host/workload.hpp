@@ -45,6 +45,9 @@ public:
   const Device& device() const { return device_; }
   /// Memory accesses under way.
   std::size_t outstanding() const { return port_.outstanding(); }
+  /// For how long accesses waited for the ring engine's limits, added up over them.
+  SimTime waited(bool write) const { return port_.waited(write); }
+  std::uint64_t late_answers() const { return port_.late_answers(); }
   DeviceLog& log() { return log_; }
   const DeviceLog& log() const { return log_; }
   /// What watches its driver; null when the configuration does not ask for it.
@@ -67,6 +70,7 @@ struct Sample {
   std::optional<tlm2::LinkStatistics> link;
   std::array<SimTime, 2> link_busy{}; ///< by LinkDirection
   std::optional<TimedRingEngine::Stats> engine;
+  std::array<SimTime, 2> waited{};    ///< reads and writes, for the ring engine's limits
   std::uint64_t wire_transmitted = 0; ///< bytes, with what frames take beside their own
   std::uint64_t wire_received = 0;
   std::uint64_t doorbells = 0;

@@ -99,8 +99,8 @@ void Platform::build_bus() {
 
 void Platform::build_devices(const Workspace& workspace) {
   for (const auto& device : config_.devices) {
-    auto& attachment = *devices_.emplace_back(std::make_unique<Attachment>(
-        device.name.c_str(), device, config_, workspace, executor_.executor()));
+    auto& attachment = *devices_.emplace_back(
+        std::make_unique<Attachment>(device.name.c_str(), device, config_, workspace, executor_));
     if (device.transport == Transport::mmio)
       attachment.attach_mmio(router_, plic_.source[interrupt::virtio_slot(device.slot)]);
     else

@@ -11,6 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t reported_lines = 20;
+__extension__ using Wide = unsigned __int128;
 
 Json describe_steps(const Platform& platform) {
   Json steps = Json::array();
@@ -43,6 +44,33 @@ Json describe_violations(const analyser::Analyser& analyser) {
   return list;
 }
 
+Json describe_channel(const tlm2::BusTraffic& traffic) {
+  return {{"requests", traffic.total.requests},
+          {"bytes", traffic.total.bytes},
+          {"busy_cycles", traffic.busy},
+          {"latency_cycles", traffic.latency}};
+}
+
+/// What a timed device's way to memory carried.
+void describe_way(const Attachment& attachment, Json& result) {
+  if (const tlm2::OnChipBus* bus = attachment.bus())
+    result["bus"] = {{"reads", describe_channel(bus->reads())},
+                     {"writes", describe_channel(bus->writes())}};
+  if (const tlm2::PcieLink* link = attachment.link()) {
+    const auto& statistics = link->timing().statistics();
+    result["link"] = {
+        {"wire_bytes_upstream", statistics.wire_bytes(tlm2::LinkDirection::upstream)},
+        {"wire_bytes_downstream", statistics.wire_bytes(tlm2::LinkDirection::downstream)}};
+  }
+}
+
+/// How far the CPU may be ahead of everything else.
+std::string quantum_seconds(const CpuConfig& cpu) {
+  const auto ps = Wide{cpu.quantum} * 1'000'000'000'000 / cpu.instructions_per_second;
+  return fmt::format("{}.{:012}", static_cast<std::uint64_t>(ps / 1'000'000'000'000),
+                     static_cast<std::uint64_t>(ps % 1'000'000'000'000));
+}
+
 Json describe_device(const Attachment& attachment) {
   const auto& config = attachment.config();
   const auto& device = attachment.device();
@@ -50,10 +78,12 @@ Json describe_device(const Attachment& attachment) {
               {"type", text(config.type)},
               {"transport", text(config.transport)},
               {"slot", config.slot},
+              {"fidelity", text(config.fidelity)},
               {"status", device.status()},
               {"statistics", statistics(device.function())},
               {"events", describe_events(attachment.events())}};
   if (device.last_error() != RingError::none) result["error"] = to_string(device.last_error());
+  describe_way(attachment, result);
   if (attachment.analyser()) result["violations"] = describe_violations(*attachment.analyser());
   return result;
 }
@@ -72,6 +102,21 @@ std::string counts_text(const Json& counts) {
   return line.empty() ? "not used" : line;
 }
 
+std::string way_text(const Json& device) {
+  std::string line;
+  if (device.contains("bus"))
+    for (const char* channel : {"reads", "writes"}) {
+      const Json& c = device["bus"][channel];
+      line += fmt::format("{}{} {} of {} B", line.empty() ? "timed, bus: " : ", ",
+                          c["requests"].dump(), channel, c["bytes"].dump());
+    }
+  else if (device.contains("link"))
+    line = fmt::format("timed, link: {} B to the host, {} B to the device",
+                       device["link"]["wire_bytes_upstream"].dump(),
+                       device["link"]["wire_bytes_downstream"].dump());
+  return line.empty() ? "" : fmt::format("{:<12} {}\n", "", line);
+}
+
 } // namespace
 
 Json summary(const Platform& platform) {
@@ -79,6 +124,7 @@ Json summary(const Platform& platform) {
               {"outcome", platform.outcome().text},
               {"seed", platform.config().platform.seed},
               {"simulated_seconds", seconds_text(sc_core::sc_time_stamp())},
+              {"quantum_seconds", quantum_seconds(platform.config().platform.cpu)},
               {"instructions", platform.cpu().instructions()},
               {"bus_errors", platform.cpu().bus_errors()},
               {"steps_total", platform.config().steps.size()},
@@ -96,14 +142,17 @@ std::string json_text(const Json& summary) {
 
 std::string summary_text(const Json& summary) {
   std::string result =
-      fmt::format("{}: {}\n{} s of simulated time, {} instructions, {} bus errors\n",
+      fmt::format("{}: {}\n{} s of simulated time, {} instructions, {} bus errors\n"
+                  "The CPU runs ahead by up to {} s, its quantum: times that software takes are "
+                  "off by as much.\n",
                   summary["ok"] ? "done" : "FAILED", summary["outcome"].get<std::string>(),
                   summary["simulated_seconds"].get<std::string>(), summary["instructions"].dump(),
-                  summary["bus_errors"].dump());
+                  summary["bus_errors"].dump(), summary["quantum_seconds"].get<std::string>());
   for (const auto& device : summary["devices"]) {
     result += fmt::format("{:<12} {:<8} {:<4} slot {:>2}  {}\n", device["name"].get<std::string>(),
                           device["type"].get<std::string>(), device["transport"].get<std::string>(),
                           device["slot"].dump(), counts_text(device["statistics"]));
+    result += way_text(device);
     if (device.contains("error"))
       result += fmt::format("{:<12} stopped: {}\n", "", device["error"].get<std::string>());
     for (const auto& violation : device.value("violations", Json::array()))

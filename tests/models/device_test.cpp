@@ -322,8 +322,18 @@ TEST(DeviceReset, GivesUpOnMemoryThatNeverAnswers) {
   EXPECT_EQ(t.executor.now(), DeviceParams{}.reset_timeout);
   EXPECT_EQ(t.sink.count(EventKind::reset_timeout), 1);
   EXPECT_EQ(t.port.outstanding(), 1u);
+  const auto given_up = t.port.seen.back();
+  EXPECT_EQ(t.sink.count(EventKind::late_answer), 0);
   t.port.answer_front();
   EXPECT_EQ(t.port.late_answers(), 1u);
+  ASSERT_EQ(t.sink.count(EventKind::late_answer), 1);
+  const Event& late = t.sink.events.back();
+  EXPECT_EQ(late.kind, EventKind::late_answer);
+  EXPECT_EQ(late.component, "dut");
+  EXPECT_EQ(late.id, static_cast<std::uint32_t>(given_up.kind));
+  EXPECT_EQ(late.bytes, given_up.len);
+  EXPECT_EQ(late.queue, 0);
+  EXPECT_EQ(late.time, t.executor.now());
   t.port.immediate = true;
   t.bring_up();
   EXPECT_EQ(t.device->status(), 0x0f);

@@ -255,6 +255,34 @@ TEST_F(PcieHost, MoreLanesAndMoreTagsAreNeverSlower) {
     }
 }
 
+/// Three queues that always have work, in an engine whose choice of a queue, one entry at a time,
+/// is what takes the time.
+TEST_F(PcieHost, ArbitrationBetweenQueuesFollowsTheFile) {
+  const std::string keys = block("duration = \"3 ms\"\ndepth = 32\nblock_size = \"512 B\"\n");
+  std::string engine = timed + "--set device.d.queues=3 --set platform.host.clock='50 GHz' "
+                               "--set platform.host.event_index=false ";
+  for (const char* parameter : {"clock='100 MHz'", "visit_cycles=100", "available_batch=1",
+                                "available_prefetch=16", "queues_in_flight=1"})
+    engine += std::string("--set device.d.ring.") + parameter + " ";
+  const auto shares = [&](const std::string& arguments) {
+    std::vector<double> all(3);
+    const auto w = workload(keys, engine + arguments);
+    for (const auto& queue : w["queues"])
+      all[queue["queue"].get<std::size_t>()] =
+          queue["requests"].get<double>() / w["total"]["requests"].get<double>();
+    return all;
+  };
+  const auto expect = [](const std::vector<double>& all, std::vector<double> wanted) {
+    for (std::size_t i = 0; i < 3; ++i)
+      EXPECT_NEAR(all[i], wanted[i], 0.02) << i;
+  };
+  const std::string ring = "--set device.d.ring.";
+  expect(shares(""), {1.0 / 3, 1.0 / 3, 1.0 / 3});
+  expect(shares(ring + "arbitration=weighted " + ring + "weights='6 3 1'"), {0.6, 0.3, 0.1});
+  expect(shares(ring + "arbitration=weighted " + ring + "weights=[2]"), {0.5, 0.25, 0.25});
+  expect(shares(ring + "arbitration=priority " + ring + "priorities='7 7 0'"), {0, 0, 1});
+}
+
 TEST_F(PcieHost, TheMediumIsTheBottleneckWhenItsChannelsAreBusy) {
   const auto w = workload(block("requests = 3000\ndepth = 64\n"),
                           timed + "--set device.d.timing.read_latency='20 us' --set "

@@ -62,31 +62,116 @@ void expect_contains(const std::string& text, const std::string& part) {
 }
 
 TEST_F(RunTest, EveryDeviceOnBothTransportsWorksForFirmwareAndForOurDriver) {
-  std::string toml = "own_driver = true\n";
+  for (const std::string fidelity : {"untimed", "timed"}) {
+    std::string toml = "own_driver = true\n";
+    for (const std::string transport : {"mmio", "pci"})
+      for (const auto& [type, rest] :
+           {std::pair<std::string, std::string>{"entropy", ""},
+            {"block", "capacity = \"1 MiB\"\n"},
+            {"net", "wire = \"dhcp\"\ncapture = \"net-" + transport + ".pcap\"\n"},
+            {"console", "input = \"hello\"\n"}})
+        toml += "[[device]]\nname = \"" + type + "-" + transport + "\"\ntype = \"" + type +
+                "\"\ntransport = \"" + transport + "\"\nfidelity = \"" + fidelity + "\"\n" + rest;
+    const auto result = run(toml + prompt_steps + step("virtio scan") + step("virtio info") +
+                                step("", "Device 1: .* Block Device") + // not a regular expression
+                                step(""),
+                            "--set step.4.regex=true");
+    EXPECT_EQ(result.exit_code, 0) << result.err << result.out;
+    const auto results = summary();
+    EXPECT_TRUE(results["ok"]);
+    EXPECT_EQ(results["bus_errors"], 0);
+    ASSERT_EQ(results["devices"].size(), 8u);
+    for (const auto& device : results["devices"]) {
+      EXPECT_FALSE(device.contains("error")) << device;
+      EXPECT_EQ(device["fidelity"], fidelity);
+    }
+    ASSERT_EQ(results["own_driver"].size(), 8u);
+    for (const auto& trial : results["own_driver"])
+      EXPECT_TRUE(trial["ok"]) << trial;
+    EXPECT_GT(std::filesystem::file_size(out / "console-pci.log"), 0u);
+    EXPECT_TRUE(std::filesystem::exists(out / "net-pci.pcap"));
+  }
+}
+
+/// U-Boot reads and writes through a link or a bus, whichever protocol the device speaks.
+TEST_F(RunTest, TimedDevicesLeaveTheSameBytesOnDiskAsUntimedOnes) {
+  make_disk();
+  const auto left_by = [&](const std::string& arguments) {
+    const auto result = run(disk_platform(""), arguments);
+    EXPECT_EQ(result.exit_code, 0) << arguments << result.err;
+    return content_of(out / "disk.img");
+  };
+  const std::string bytes = left_by("");
+  EXPECT_EQ(bytes.substr(0, 8), "FIRMWARE");
+  EXPECT_FALSE(summary()["devices"][0].contains("bus"));
   for (const std::string transport : {"mmio", "pci"})
-    for (const auto& [type, rest] :
-         {std::pair<std::string, std::string>{"entropy", ""},
-          {"block", "capacity = \"1 MiB\"\n"},
-          {"net", "wire = \"dhcp\"\ncapture = \"net-" + transport + ".pcap\"\n"},
-          {"console", "input = \"hello\"\n"}})
-      toml += "[[device]]\nname = \"" + type + "-" + transport + "\"\ntype = \"" + type +
-              "\"\ntransport = \"" + transport + "\"\n" + rest;
-  const auto result = run(toml + prompt_steps + step("virtio scan") + step("virtio info") +
-                              step("", "Device 1: .* Block Device") + // not a regular expression
-                              step(""),
-                          "--set step.4.regex=true");
-  EXPECT_EQ(result.exit_code, 0) << result.err << result.out;
-  const auto results = summary();
-  EXPECT_TRUE(results["ok"]);
-  EXPECT_EQ(results["bus_errors"], 0);
-  ASSERT_EQ(results["devices"].size(), 8u);
-  for (const auto& device : results["devices"])
-    EXPECT_FALSE(device.contains("error")) << device;
-  ASSERT_EQ(results["own_driver"].size(), 8u);
-  for (const auto& trial : results["own_driver"])
-    EXPECT_TRUE(trial["ok"]) << trial;
-  EXPECT_GT(std::filesystem::file_size(out / "console-pci.log"), 0u);
-  EXPECT_TRUE(std::filesystem::exists(out / "net-pci.pcap"));
+    for (const std::string protocol : {"at", "lt"}) {
+      EXPECT_EQ(left_by("--set device.blk0.fidelity=timed --set device.blk0.transport=" +
+                        transport + " --set device.blk0.protocol=" + protocol),
+                bytes);
+      const auto device = summary()["devices"][0];
+      // What crossed the way: a sector of data, and rings.
+      if (transport == "mmio") {
+        EXPECT_GT(device["bus"]["reads"]["bytes"], 512) << device;
+        EXPECT_GT(device["bus"]["writes"]["bytes"], 0) << device;
+      } else {
+        EXPECT_GT(device["link"]["wire_bytes_downstream"], 512) << device;
+        EXPECT_GT(device["link"]["wire_bytes_upstream"], 0) << device;
+      }
+    }
+}
+
+/// The time of a slow bus is on the guest's clock: a finer quantum shows it.
+TEST_F(RunTest, ASlowBusIsSlowForTheGuest) {
+  make_disk();
+  const auto simulated = [&](const std::string& clock) {
+    const auto result = run(disk_platform(""), "--set device.blk0.fidelity=timed --set "
+                                               "platform.cpu.quantum=100 --set "
+                                               "platform.bus.clock='" +
+                                                   clock + "'");
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const auto steps = summary()["steps_passed"];
+    return std::stod(steps[4]["seconds"].get<std::string>()) -
+           std::stod(steps[3]["seconds"].get<std::string>());
+  };
+  const double fast = simulated("1 GHz");
+  // At 100 kHz each of a dozen accesses takes 160 us and more.
+  EXPECT_GT(simulated("100 kHz"), fast + 0.001);
+}
+
+/// The driver resets the device while it looks at its ring, over a bus far slower than its
+/// patience.
+TEST_F(RunTest, WhatMemoryAnswersAfterAResetGaveItUpIsCounted) {
+  const std::string toml = "own_driver = true\n[[device]]\nname = \"d\"\ntype = \"block\"\n"
+                           "transport = \"mmio\"\ncapacity = \"1 MiB\"\nfidelity = \"timed\"\n";
+  const auto events = [&](const std::string& timeout) {
+    const auto result =
+        run(toml + prompt_steps + step("virtio scan") + step(""),
+            "--set platform.bus.clock='20 kHz' --set device.d.reset_timeout=" + timeout);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return summary()["devices"][0]["events"];
+  };
+  const auto given_up = events("'1 us'");
+  EXPECT_EQ(given_up["reset_timeout"], 1) << given_up;
+  EXPECT_EQ(given_up["late_answer"], 1) << given_up;
+  EXPECT_FALSE(events("'100 ms'").contains("late_answer"));
+}
+
+TEST_F(RunTest, TheQuantumIsPrintedAsTheErrorBoundOfTimes) {
+  const auto result = run(prompt_steps);
+  expect_contains(result.out, "The CPU runs ahead by up to 0.001000000000 s, its quantum");
+  EXPECT_EQ(summary()["quantum_seconds"], "0.001000000000");
+  run(prompt_steps, "--set platform.cpu.quantum=250");
+  EXPECT_EQ(summary()["quantum_seconds"], "0.000002500000");
+}
+
+TEST_F(RunTest, TheTimedExampleReadsBackWhatItWrote) {
+  const auto result = run_shell(TEST_BIN_DIR "/virtio-tlm-riscv-virt " TEST_SOURCE_DIR
+                                             "/platforms/riscv_virt/examples/timed.toml --out " +
+                                out.string());
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  for (const auto& device : summary()["devices"])
+    EXPECT_EQ(device["statistics"]["bytes_written"], 16384) << device;
 }
 
 // U-Boot 2023.01 sets ACKNOWLEDGE when it finds a device, resets it when it drives it, and then

@@ -81,7 +81,7 @@ TEST(Pcie, ImpossibleLinksAreRefusedByTheNameOfTheParameter) {
       {"--completion-size 512", "completion_size: 512"},
       {"--posted-data 4", "host_credits.posted_data: 4"},
       {"--latency 1,5", "--latency: \"1,5\""},
-      {"--latency 400-200", "memory latency"},
+      {"--latency 400-200", "memory.high"},
       {"--latency-file /none", "/none cannot be read"},
       {"--op erase", "erase"},
       {"--size 0", "--size"},

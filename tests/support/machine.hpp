@@ -1,9 +1,11 @@
 // A small machine for tests and benchmarks: RAM, an address decoder, a PCIe host bridge, any number
 // of virtio devices on MMIO and PCI, and the reference driver's bus, on which a test's program runs
-// as an SC_THREAD.
+// as an SC_THREAD. With `timed_ring` (support/timed_ring.hpp) the devices are timed throughout:
+// ring engine, and a PCI Express link or on-chip bus of each one's own.
 #pragma once
 
 #include "support/at_target.hpp"
+#include "support/timed_ring.hpp"
 
 #include <virtio/platforms/driver/session.hpp>
 #include <virtio/tlm/analyser_tap.hpp>
@@ -13,6 +15,7 @@
 #include <virtio/tlm/memory.hpp>
 #include <virtio/tlm/mmio/virtio_mmio.hpp>
 #include <virtio/tlm/pci/host_bridge.hpp>
+#include <virtio/tlm/pci/pcie_link.hpp>
 #include <virtio/tlm/pci/virtio_pci.hpp>
 #include <virtio/tlm/router.hpp>
 
@@ -74,6 +77,7 @@ public:
     std::unique_ptr<tlm2::TlmDmaPort> port;
     std::unique_ptr<AtAdaptor> at;
     std::unique_ptr<tlm2::OnChipBus> bus;
+    std::unique_ptr<tlm2::PcieLink> link;
     std::unique_ptr<Device> device;
     std::unique_ptr<tlm2::VirtioMmio> mmio;
     std::unique_ptr<tlm2::VirtioPci> pci;
@@ -91,6 +95,7 @@ public:
     slot.check = std::make_unique<tlm2::DriverCheck>(params_.check_driver, tap_params(name));
     DeviceParams params{.name = name};
     params.transport_features = features;
+    if (timed()) params.timed_ring.emplace();
     slot.device = std::make_unique<Device>(params, executor.executor(), *slot.port,
                                            std::move(function), sink);
     if (on_pci) {
@@ -98,9 +103,16 @@ public:
                                                    *slot.device, *slot.port);
       ++pci_devices_;
       slot.line = intx_lines.at(pci_devices_ % 4).get();
-      const auto front = slot.check->pci(slot.pci->config, slot.pci->memory, slot.port->socket,
-                                         way_to(slot, name, bridge.upstream));
-      bridge.attach(pci_devices_, front.config, front.memory);
+      auto& way = timed() ? link_to_bridge(slot, name) : way_to(slot, name, bridge.upstream);
+      const auto front =
+          slot.check->pci(slot.pci->config, slot.pci->memory, slot.port->socket, way);
+      if (slot.link) {
+        slot.link->function_config.bind(front.config);
+        slot.link->function_memory.bind(front.memory);
+        bridge.attach(pci_devices_, slot.link->config, slot.link->memory);
+      } else {
+        bridge.attach(pci_devices_, front.config, front.memory);
+      }
       bridge.attach_intx(pci_devices_, slot.pci->intx);
     } else {
       slot.mmio = std::make_unique<tlm2::VirtioMmio>((name + "_mmio").c_str(), *slot.device);
@@ -150,14 +162,32 @@ private:
   void add_port(Slot& slot, const std::string& name) {
     tlm2::DmaPortParams params{.timed = params_.timed_dma};
     if (params_.at || params_.bus) params.protocol = tlm2::DmaProtocol::at;
+    if (timed()) params = {.protocol = tlm2::DmaProtocol::lt, .outstanding = 32, .timed = true};
     slot.port = std::make_unique<tlm2::TlmDmaPort>((name + "_port").c_str(), params);
+  }
+  /// Elsewhere, a device's access is refused.
+  static std::vector<tlm2::AddressRange> answering() {
+    return {{ram_base, ram_size},
+            {mmio_base, 0x8000},
+            {msix_base, driver::MsixReceiver::size},
+            {ecam_base, tlm2::HostBridge::ecam_size},
+            {0x4000'0000, 0x4000'0000},
+            {0x4'0000'0000, 0x4'0000'0000}};
+  }
+  /// A test that says how a device reaches memory means that way.
+  bool timed() const { return timed_ring && !params_.at && !params_.bus; }
+  tlm::tlm_base_target_socket_b<32>& link_to_bridge(Slot& slot, const std::string& name) {
+    slot.link = std::make_unique<tlm2::PcieLink>((name + "_link").c_str(), tlm2::PcieLinkParams{},
+                                                 executor, answering());
+    slot.link->host.bind(bridge.upstream);
+    return slot.link->upstream;
   }
   /// What a device's DMA is bound to, so that it ends at `target`.
   template <class Target>
   tlm::tlm_base_target_socket_b<32>& way_to(Slot& slot, const std::string& name, Target& target) {
-    if (params_.bus) {
+    if (params_.bus || timed()) {
       slot.bus = std::make_unique<tlm2::OnChipBus>((name + "_bus").c_str(), executor.executor(),
-                                                   *params_.bus);
+                                                   params_.bus.value_or(tlm2::OnChipBusParams{}));
       slot.bus->target.bind(target);
       return slot.bus->initiators;
     }

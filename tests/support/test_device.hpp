@@ -2,11 +2,12 @@
 // in host memory, and a device function that hands its chains to the test.
 #pragma once
 
+#include "support/timed_ring.hpp"
+
 #include <virtio/core/device.hpp>
 #include <virtio/core/packed_ring.hpp>
 #include <virtio/core/split_ring.hpp>
 
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -239,18 +240,6 @@ struct RecordingSink final : EventSink {
     return n;
   }
 };
-
-/// A timed ring engine whose stages cost nothing: over memory that answers at once it does
-/// everything inside the doorbell, so that what is shown of the reference engine can be shown of
-/// it.
-inline RingEngineParams instant_ring() {
-  RingEngineParams p;
-  p.doorbell_cycles = p.visit_cycles = p.available_cycles = p.descriptor_cycles = 0;
-  p.emit_cycles = p.completion_cycles = p.used_cycles = p.event_cycles = 0;
-  return p;
-}
-/// The same tests run a second time on the timed engine, with this in the environment.
-inline const bool timed_ring = std::getenv("VIRTIO_TEST_TIMED_RING") != nullptr;
 
 /// A device over `Port` with queue 0 (and 1) set up like SplitRingDriver expects.
 template <class Port> struct TestDevice {

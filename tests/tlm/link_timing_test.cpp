@@ -729,8 +729,8 @@ TEST(LinkTiming, ImpossibleParametersAreNamed) {
   EXPECT_EQ(error_of([](auto& p) { p.completion_headers = 2; }), "completion_h");
   EXPECT_EQ(error_of([](auto& p) { p.completion_data = 32; }), "completion_d");
   EXPECT_EQ(error_of([](auto& p) { p.memory.kind = LatencyDistribution::Kind::samples; }),
-            "memory laten");
-  EXPECT_EQ(error_of([](auto& p) { p.translation = {Translation::iommu, 64, 3}; }), "translation:");
+            "memory.sampl");
+  EXPECT_EQ(error_of([](auto& p) { p.translation = {Translation::iommu, 64, 3}; }), "translation.");
   LinkTiming link({});
   EXPECT_THROW(link.device_write({0}, ram, 0), std::invalid_argument);
   EXPECT_THROW(link.device_read({0}, ram, 0), std::invalid_argument);

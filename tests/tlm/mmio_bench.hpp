@@ -65,8 +65,10 @@ struct MmioBench {
     port.socket.bind(memory.socket);
     auto f = std::make_unique<TestFunction>();
     function = f.get();
-    device = std::make_unique<Device>(DeviceParams{.name = "dut"}, executor.executor(), port,
-                                      std::move(f), &sink);
+    DeviceParams device_params{.name = "dut"};
+    if (timed_ring) device_params.timed_ring.emplace(instant_ring());
+    device =
+        std::make_unique<Device>(device_params, executor.executor(), port, std::move(f), &sink);
     mmio = std::make_unique<tlm2::VirtioMmio>("mmio", *device, std::move(params));
     mmio->irq.bind(irq);
     cpu.socket.bind(mmio->socket);

@@ -180,8 +180,8 @@ public:
                     .dmi = params.ram_latency == sc_core::SC_ZERO_TIME,
                     .read_latency = params.ram_latency,
                     .write_latency = params.ram_latency}),
-        device(params.device, executor.executor(), port, std::unique_ptr<DeviceFunction>(function),
-               &events),
+        device(in_fidelity(params.device), executor.executor(), port,
+               std::unique_ptr<DeviceFunction>(function), &events),
         pci("pci", params.pci, device, port) {
     port.socket.bind(bus.initiators);
     bus.map({ram_base, 0x10'0000}, ram.socket, "ram");
@@ -190,6 +190,11 @@ public:
     memory.socket.bind(pci.memory);
     pci.intx.bind(intx);
     settle();
+  }
+
+  static DeviceParams in_fidelity(DeviceParams params) {
+    if (timed_ring && !params.timed_ring) params.timed_ring.emplace(instant_ring());
+    return params;
   }
 
   /// Lets some simulated time pass, in which everything that takes no time happens.

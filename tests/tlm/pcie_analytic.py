@@ -9,10 +9,13 @@ Rates
   encoded = GT/s * lanes * 8/10 (Gen 1, 2) or 128/130 (Gen 3 to 5)           [paper: 8 x 7.87 = 62.96 Gb/s for Gen 3 x8]
   tlp     = encoded * (1 - ack_share - update_fc_share - skp_share)          [paper: 57.88 Gb/s at MPS 256; repository]
   ack_share = update_fc_share = 8 / limit: one DLLP of 8 bytes (6 and framing) each time the limit passes.
-      The repository holds the limits as tables. They are the base specification's formula, rounded down, for the latency
+      The repository holds the limits as two tables. They are the base specification's formula, rounded down, for the latency
       of an Ack, in symbol times, which that specification recommends for UpdateFC too:
       limit = (MPS + 28) * factor / lanes + delay; delay 19, 70, 115 for Gen 1, 2, 3 and later;
-      factor 1.4 (x1 to x4), 2.5 (x8), 3 (x16) up to MPS 256, and 1, 1, 2 above.    [base spec, tables 3-7 to 3-9]
+      factor 1.4 (x1 to x4), 2.5 (x8), 3 (x16, x32) up to MPS 256, and 1, 1, 2 above.
+                                                                                  [base spec, tables 3-7 to 3-9]
+      All 360 entries for Gen 1 to 5 follow it but two, which are misprints, as they differ between the two tables: x32 at
+      Gen 1, MPS 2048 (248 for UpdateFC, 148 for Ack) and at Gen 2, MPS 4096 (327 and 237). 148 and 327 are the formula's.
       A symbol time carries `lanes` bytes, while the model charges one limit of *bytes*: on wide links it takes `lanes`
       times what DLLPs need when nothing but their bytes counts. We take it as it was published; encoded_gbps and the
       three shares are printed, so that another account can be made of them.
@@ -46,7 +49,7 @@ import math
 import sys
 
 TRANSFER_RATE = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0}  # GT/s
-LANES = (1, 2, 4, 8, 16)
+LANES = (1, 2, 4, 8, 16, 32)
 TLP_SIZES = (128, 256, 512, 1024, 2048, 4096)
 READ_COMPLETION_BOUNDARIES = (64, 128)
 AROUND_A_TLP = 8
@@ -61,7 +64,8 @@ def encoded_gbps(gen, lanes):
 
 def dllp_limit(gen, lanes, mps):
     """Symbol times between two Acks, and between two UpdateFCs of a kind."""
-    tenths = {1: 14, 2: 14, 4: 14, 8: 25, 16: 30} if mps <= 256 else {1: 10, 2: 10, 4: 10, 8: 10, 16: 20}
+    tenths = {1: 14, 2: 14, 4: 14, 8: 25, 16: 30, 32: 30} if mps <= 256 else {
+        1: 10, 2: 10, 4: 10, 8: 10, 16: 20, 32: 20}
     return (mps + 28) * tenths[lanes] // (10 * lanes) + {1: 19, 2: 70}.get(gen, 115)
 
 
@@ -108,9 +112,12 @@ PUBLISHED_LIMITS = {
     (1, 1): (237, 416, 559, 1071, 2095, 4143),
     (1, 2): (128, 217, 289, 545, 1057, 2081),
     (1, 16): (48, 72, 86, 150, 278, 534),
+    (1, 32): (33, 45, 52, 84, 148, 276),
     (2, 4): (124, 169, 205, 333, 589, 1101),
     (2, 8): (118, 158, 137, 201, 329, 585),
+    (2, 32): (84, 96, 103, 135, 199, 327),
     (3, 8): (163, 203, 182, 246, 374, 630),
+    (4, 32): (129, 141, 148, 180, 244, 372),
     (5, 16): (144, 168, 182, 246, 374, 630),
 }
 PUBLISHED_RATES = [  # arguments, read, write, readwrite

@@ -23,20 +23,20 @@ std::string_view trimmed(std::string_view text) {
 std::optional<std::string> error_in(const LatencyDistribution& memory) {
   using Kind = LatencyDistribution::Kind;
   if (memory.kind == Kind::uniform && memory.high < memory.low)
-    return fmt::format("memory latency: the upper bound, {} ps, is below the lower, {} ps",
-                       memory.high.ps, memory.low.ps);
+    return fmt::format("memory.high: {} ps is less than low, {} ps", memory.high.ps, memory.low.ps);
   if (memory.kind == Kind::samples && memory.samples.empty())
-    return "memory latency: there are no samples to draw from";
+    return "memory.samples: there are none to draw from";
   return std::nullopt;
 }
 
 std::optional<std::string> error_in(const TranslationParams& t) {
   if (t.where == Translation::none) return std::nullopt;
   if (t.entries == 0 || t.ways == 0 || t.entries % t.ways != 0)
-    return fmt::format("translation: {} entries cannot be arranged in sets of {}", t.entries,
-                       t.ways);
+    return fmt::format(
+        "translation.entries: {} entries cannot be arranged in sets of as many as ways, {}",
+        t.entries, t.ways);
   if (t.page < 4096 || !std::has_single_bit(t.page))
-    return fmt::format("translation: page {} must be a power of two of at least 4096", t.page);
+    return fmt::format("translation.page: {} is not a power of two of at least 4096", t.page);
   return std::nullopt;
 }
 
