@@ -67,7 +67,8 @@ void PciDevice::attach(tlm2::HostBridge& bridge) {
     bridge.attach(config_.slot, front.config, front.memory);
   } else {
     const auto front = check_.pci(pci_.config, pci_.memory, port_.socket, link_->upstream);
-    if (!check_.tap()) link_->connect(port_); // nobody looks at what passes
+    if (!check_.tap() && config_.protocol == Protocol::at)
+      link_->connect(port_); // nobody looks at what passes
     link_->host.bind(bridge.upstream);
     link_->function_config.bind(front.config);
     link_->function_memory.bind(front.memory);

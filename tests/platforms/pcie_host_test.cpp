@@ -255,6 +255,27 @@ TEST_F(PcieHost, MoreLanesAndMoreTagsAreNeverSlower) {
     }
 }
 
+/// On a long way, throughput follows the reads that the ring engine keeps under way, and nothing on
+/// the way allows fewer.
+TEST_F(PcieHost, TheRingEnginesOutstandingReadsAreTheLimit) {
+  const auto with = [&](const std::string& reads) {
+    return workload(
+        block("requests = 3000\nread_percent = 0\ndepth = 64\nblock_size = \"512 B\"\n"),
+        timed +
+            "--set device.d.queue_size=1024 --set platform.host.clock='50 GHz' "
+            "--set platform.link.propagation='2 us' --set "
+            "platform.link.host_credits.nonposted_header=0 --set "
+            "device.d.ring.outstanding_reads=" +
+            reads);
+  };
+  const auto rate = [](const json& w) { return w["total"]["requests_per_second"].get<double>(); };
+  const auto four = with("4"), eight = with("8"), sixteen = with("16"), many = with("32");
+  EXPECT_EQ(four["bottleneck"]["name"], "outstanding_reads");
+  EXPECT_NEAR(rate(eight) / rate(four), 2, 0.1);
+  EXPECT_NEAR(rate(sixteen) / rate(eight), 2, 0.1);
+  EXPECT_GT(rate(many) / rate(sixteen), 1.3);
+}
+
 /// Three queues that always have work, in an engine whose choice of a queue, one entry at a time,
 /// is what takes the time.
 TEST_F(PcieHost, ArbitrationBetweenQueuesFollowsTheFile) {
