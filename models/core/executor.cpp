@@ -165,7 +165,7 @@ void Executor::call(Wake& wake) {
 }
 
 std::size_t Executor::run(std::size_t limit, bool may_run_ahead) {
-  if (running_) return 0;
+  if (running_ || (idle() && errors_.empty())) return 0;
   // Restored whatever happens: an exception that leaves a resumed coroutine must not leave the
   // executor deaf.
   struct Guard {

@@ -4,6 +4,21 @@
 
 namespace virtio {
 
+namespace {
+
+constexpr std::size_t none = ~std::size_t{0};
+
+/// The first bit from `from` on; `none` if there is none.
+std::size_t first_bit(const std::vector<std::uint64_t>& words, std::size_t from) {
+  std::uint64_t mask = ~0ull << (from % 64);
+  for (std::size_t w = from / 64; w < words.size(); ++w, mask = ~0ull)
+    if (const std::uint64_t word = words[w] & mask)
+      return w * 64 + static_cast<std::size_t>(std::countr_zero(word));
+  return none;
+}
+
+} // namespace
+
 QueueArbiter::QueueArbiter(const RingEngineParams& params, std::uint16_t num_queues)
     : num_queues_(num_queues) {
   std::size_t levels = 1;
@@ -13,8 +28,10 @@ QueueArbiter::QueueArbiter(const RingEngineParams& params, std::uint16_t num_que
   }
   if (params.arbitration == Arbitration::weighted) weights_ = params.weights;
   levels_.resize(levels);
-  for (Level& level : levels_)
+  for (Level& level : levels_) {
     level.bits.resize((num_queues + 63u) / 64);
+    level.words.resize((level.bits.size() + 63) / 64);
+  }
 }
 
 void QueueArbiter::set(QueueIndex queue, bool on) {
@@ -23,19 +40,21 @@ void QueueArbiter::set(QueueIndex queue, bool on) {
   const std::uint64_t bit = 1ull << (raw(queue) % 64);
   if (((word & bit) != 0) == on) return;
   word ^= bit;
+  const std::uint64_t word_bit = 1ull << (raw(queue) / 64 % 64);
+  std::uint64_t& words = level.words[raw(queue) / 64 / 64];
+  words = word ? words | word_bit : words & ~word_bit;
   level.requests += on ? 1u : ~0u;
 }
 
+/// From `next` on, or else from the start.
 std::uint16_t QueueArbiter::find(const Level& level) const {
-  const std::size_t words = level.bits.size();
-  for (std::size_t i = 0; i <= words; ++i) {
-    const std::size_t w = (level.next / 64u + i) % words;
-    std::uint64_t word = level.bits[w];
-    if (i == 0) word &= ~0ull << (level.next % 64);
-    if (word)
-      return static_cast<std::uint16_t>(w * 64 + static_cast<unsigned>(std::countr_zero(word)));
-  }
-  return level.next; // not reached: the caller knows that a queue requests
+  const std::size_t here = level.next / 64u;
+  if (const std::uint64_t word = level.bits[here] & ~0ull << (level.next % 64))
+    return static_cast<std::uint16_t>(here * 64 + static_cast<unsigned>(std::countr_zero(word)));
+  std::size_t w = first_bit(level.words, here + 1);
+  if (w == none) w = first_bit(level.words, 0);
+  return static_cast<std::uint16_t>(w * 64 +
+                                    static_cast<unsigned>(std::countr_zero(level.bits[w])));
 }
 
 std::optional<QueueIndex> QueueArbiter::take() {

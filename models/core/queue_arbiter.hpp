@@ -1,5 +1,5 @@
 // Chooses among the queues that have work: round robin, weighted round robin or by priority. Its
-// cost does not depend on how many queues are idle beyond one bit of each.
+// cost does not depend on how many queues are idle: 4096 of them are looked at at a time.
 #pragma once
 
 #include <virtio/core/ring_engine_params.hpp>
@@ -22,7 +22,8 @@ public:
 
 private:
   struct Level {
-    std::vector<std::uint64_t> bits; // by queue: it requests
+    std::vector<std::uint64_t> bits;  // by queue: it requests
+    std::vector<std::uint64_t> words; // by word of `bits`: it has a bit
     std::uint32_t requests = 0;
     std::uint16_t next = 0; // where the search starts
   };

@@ -11,20 +11,6 @@ void detail::PromiseBase::finish() noexcept {
     scope->finished(*this); // destroys this frame
 }
 
-void ScopeWait::begin_wait() {
-  waiting_ = true;
-  prev_ = nullptr;
-  next_ = scope_->waits_;
-  if (next_) next_->prev_ = this;
-  scope_->waits_ = this;
-}
-
-void ScopeWait::unlink() {
-  waiting_ = false;
-  (prev_ ? prev_->next_ : scope_->waits_) = next_;
-  if (next_) next_->prev_ = prev_;
-}
-
 Scope::~Scope() {
   cancelled_ = true;
   while (tasks_) {

@@ -120,14 +120,14 @@ public:
 protected:
   ~ScopeWait() { end_wait(); }
   Scope& scope() const { return *scope_; }
-  void begin_wait();
+  inline void begin_wait();
   void end_wait() {
     if (waiting_) unlink();
   }
 
 private:
   friend class Scope;
-  void unlink();
+  inline void unlink();
   /// The scope was cancelled. What need not wait for an answer (a delay) may end here.
   virtual void on_cancel() {}
   /// The answer will not be waited for any longer: let go of it and resume.
@@ -192,6 +192,20 @@ private:
   ScopeWait* waits_ = nullptr;
   std::function<void()> when_idle_;
 };
+
+inline void ScopeWait::begin_wait() {
+  waiting_ = true;
+  prev_ = nullptr;
+  next_ = scope_->waits_;
+  if (next_) next_->prev_ = this;
+  scope_->waits_ = this;
+}
+
+inline void ScopeWait::unlink() {
+  waiting_ = false;
+  (prev_ ? prev_->next_ : scope_->waits_) = next_;
+  if (next_) next_->prev_ = prev_;
+}
 
 /// Awaiting it lets simulated time pass. Returns false when the scope was cancelled, at once.
 class Delay final : ScopeWait {

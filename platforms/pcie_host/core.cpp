@@ -114,7 +114,6 @@ Task<> Core::drive() {
 
 /// Writes a doorbell.
 Task<> Core::ring(QueueDriver& queue) {
-  co_await at_host_time();
   SimTime waits;
   {
     driver::Bus::Annotated taken(bus_);

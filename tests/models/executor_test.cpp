@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <deque>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace virtio {
@@ -133,6 +136,170 @@ TEST(Executor, AWakeWithACallIsCalledAtItsTimeAndMayPostItselfAgain) {
   executor.post_at(clock.wake, nanoseconds(4));
   executor.run_until_idle();
   EXPECT_EQ(clock.ticks, (std::vector{nanoseconds(4), nanoseconds(8), nanoseconds(12)}));
+}
+
+/// A host whose time stands still until the test moves it.
+struct StandingHost : Executor::Host {
+  SimTime time{}, until{};
+  std::vector<SimTime> requests;
+  SimTime now() const override { return time; }
+  SimTime horizon() const override { return until; }
+  void request_run(SimTime when) override { requests.push_back(when); }
+};
+
+/// Notes its number and the time when it is called.
+struct NotingWake : Wake {
+  Executor* executor = nullptr;
+  std::vector<std::pair<int, std::uint64_t>>* log = nullptr;
+  int number = 0;
+  NotingWake() {
+    call = [](Wake& wake) {
+      auto& self = static_cast<NotingWake&>(wake);
+      self.log->emplace_back(self.number, self.executor->now().ps);
+    };
+  }
+};
+
+TEST(Executor, RunsAheadOfItsHostUpToTheHorizonAndNotPastWhatTheHostSees) {
+  StandingHost host;
+  Executor executor(host);
+  std::vector<std::pair<int, std::uint64_t>> log;
+  std::array<NotingWake, 5> wakes;
+  for (int i = 0; i < 5; ++i) {
+    wakes[i].executor = &executor;
+    wakes[i].log = &log;
+    wakes[i].number = i;
+    executor.post_at(wakes[i], picoseconds(10 * (i + 1)));
+  }
+  wakes[2].at_host_time = true; // at 30
+  EXPECT_EQ(executor.run(), 0u);
+  host.until = picoseconds(20);
+  EXPECT_EQ(executor.run_ahead(), 1u); // the horizon itself is the host's
+  host.until = picoseconds(45);
+  EXPECT_EQ(executor.run_ahead(), 1u);
+  EXPECT_EQ(log.back(), (std::pair<int, std::uint64_t>{1, 20}));
+  EXPECT_EQ(executor.now(), SimTime{}); // the host's, between runs
+  EXPECT_EQ(host.requests.back(), picoseconds(30));
+  host.time = picoseconds(30);
+  EXPECT_EQ(executor.run_ahead(), 2u);
+  EXPECT_EQ(log, (std::vector<std::pair<int, std::uint64_t>>{{0, 10}, {1, 20}, {2, 30}, {3, 40}}));
+  EXPECT_EQ(host.requests.back(), picoseconds(50));
+  EXPECT_EQ(executor.resumed(), 4u);
+}
+
+TEST(Executor, WhatIsDeferredComesWhenTheHostIsThereBeforeEverythingElse) {
+  struct Deferring : NotingWake {
+    Deferring() {
+      call = [](Wake& wake) {
+        auto& self = static_cast<Deferring&>(wake);
+        if (self.executor->ahead())
+          self.executor->defer(self);
+        else
+          self.log->emplace_back(self.number, self.executor->now().ps);
+      };
+    }
+  } first;
+  NotingWake second;
+  StandingHost host;
+  Executor executor(host);
+  std::vector<std::pair<int, std::uint64_t>> log;
+  first.executor = second.executor = &executor;
+  first.log = second.log = &log;
+  first.number = 1;
+  second.number = 2;
+  executor.post_at(first, picoseconds(10));
+  executor.post_at(second, picoseconds(10));
+  host.until = picoseconds(100);
+  executor.run_ahead();
+  EXPECT_TRUE(log.empty());
+  EXPECT_EQ(host.requests.back(), picoseconds(10));
+  host.time = picoseconds(10);
+  executor.run_ahead();
+  EXPECT_EQ(log, (std::vector<std::pair<int, std::uint64_t>>{{1, 10}, {2, 10}}));
+}
+
+TEST(Executor, LanesChangeNothingOfTheOrder) {
+  Executor executor;
+  std::vector<std::pair<int, std::uint64_t>> log;
+  std::vector<std::pair<int, std::uint64_t>> expected;
+  std::array<WakeLane, 12> lanes; // more than are looked at
+  std::deque<NotingWake> wakes;
+  std::uint64_t x = 7;
+  for (int i = 0; i < 2000; ++i) {
+    x = x * 6364136223846793005u + 1442695040888963407u;
+    const std::uint64_t time = static_cast<std::uint64_t>(i) / 8 + (x >> 60);
+    NotingWake& wake = wakes.emplace_back();
+    wake.executor = &executor;
+    wake.log = &log;
+    wake.number = i;
+    const std::size_t lane = x >> 33 & 15;
+    if (lane < lanes.size())
+      executor.post_in_order(lanes[lane], wake, picoseconds(time));
+    else
+      executor.post_at(wake, picoseconds(time));
+    expected.emplace_back(i, time);
+  }
+  for (std::size_t i = 0; i < wakes.size(); i += 7)
+    wakes[i].cancel();
+  std::erase_if(expected, [](const auto& each) { return each.first % 7 == 0; });
+  std::stable_sort(expected.begin(), expected.end(),
+                   [](const auto& a, const auto& b) { return a.second < b.second; });
+  executor.run_until_idle();
+  EXPECT_EQ(log, expected);
+  EXPECT_TRUE(executor.idle());
+}
+
+TEST(Executor, AnAnswerResumesRightAfterTheCallAsPartOfIt) {
+  struct Answering : Wake {
+    Executor* executor = nullptr;
+    Wake* waiting = nullptr;
+    Log* log = nullptr;
+  } answer;
+  struct Wait {
+    struct Awaiter : Wake {
+      Answering* answer = nullptr;
+      bool await_ready() const { return false; }
+      void await_suspend(std::coroutine_handle<> self) {
+        handle = self;
+        answer->waiting = this;
+      }
+      void await_resume() const {}
+    };
+    static Task<> go(Answering& answer, Log& log) {
+      Awaiter awaiter;
+      awaiter.answer = &answer;
+      co_await awaiter;
+      log.push_back(2);
+    }
+  };
+  Executor executor;
+  Scope scope(executor, "s");
+  Log log;
+  answer.executor = &executor;
+  answer.log = &log;
+  answer.call = [](Wake& wake) {
+    auto& self = static_cast<Answering&>(wake);
+    self.executor->post_after_call(*self.waiting);
+    self.log->push_back(1);
+  };
+  scope.start([&] { return Wait::go(answer, log); });
+  executor.post_at(answer, nanoseconds(1));
+  executor.run_until_idle();
+  EXPECT_EQ(log, (Log{1, 2}));
+  EXPECT_EQ(executor.resumed(), 1u);
+}
+
+TEST(Executor, WhatIsPassiveIsNotCounted) {
+  Executor executor;
+  std::vector<std::pair<int, std::uint64_t>> log;
+  NotingWake wake;
+  wake.executor = &executor;
+  wake.log = &log;
+  wake.passive = true;
+  executor.post_at(wake, picoseconds(5));
+  executor.run_until_idle();
+  EXPECT_EQ(log.size(), 1u);
+  EXPECT_EQ(executor.resumed(), 0u);
 }
 
 TEST(Executor, RunIsBoundedAndTheRestComesLater) {

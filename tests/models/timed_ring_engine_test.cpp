@@ -371,6 +371,26 @@ TEST(QueueArbiter, RoundRobinWeightsAndPriorities) {
   EXPECT_EQ(QueueArbiter(p, 8).take(), std::nullopt);
 }
 
+TEST(QueueArbiter, FindsOneOfThousandsInTurn) {
+  QueueArbiter arbiter({}, 20'000);
+  const std::vector<std::uint16_t> queues{0, 63, 64, 4095, 4096, 9000, 19'999};
+  for (const std::uint16_t q : queues)
+    arbiter.request(QueueIndex{q});
+  arbiter.withdraw(QueueIndex{9000});
+  for (int round = 0; round < 2; ++round)
+    for (const std::uint16_t q : queues) {
+      if (q == 9000) continue;
+      const auto taken = arbiter.take();
+      ASSERT_TRUE(taken);
+      EXPECT_EQ(raw(*taken), q);
+      arbiter.request(*taken);
+    }
+  arbiter.withdraw(QueueIndex{0});
+  for (const std::uint16_t q : {63, 64, 4095, 4096, 19'999})
+    EXPECT_EQ(raw(*arbiter.take()), q);
+  EXPECT_EQ(arbiter.take(), std::nullopt);
+}
+
 // --- equality with the reference engine ---------------------------------------------------------
 
 struct Outcome {

@@ -23,23 +23,18 @@ public:
   /// The first moment from `when` on at which that much is there; it is taken then. Calls are in
   /// order of time. More than the limit is there as soon as everything is.
   SimTime take(SimTime when, std::uint32_t first, std::uint32_t second = 0) {
-    if (!limited()) return when;
-    while (size_ != 0 && (front().when <= when || !enough(first, second))) {
-      if (when < front().when) when = front().when;
-      drop_front();
-    }
-    used_[0] += first;
-    used_[1] += second;
+    if (limited_ && (size_ > most_kept || !enough(first, second)))
+      when = wait_for(when, first, second);
+    take_of_plenty(first, second);
     return when;
   }
 
   /// At `when` that much is there, and as much as everything taken until then again: it does not
   /// matter exactly when it comes back.
   bool plenty(SimTime when, std::uint32_t first, std::uint32_t second = 0) {
-    if (!limited_) return true;
-    while (size_ != 0 && front().when <= when)
-      drop_front();
-    return 2 * (used_[0] + first) <= limit_[0] && 2 * (used_[1] + second) <= limit_[1];
+    if (!limited_ || (size_ <= most_kept && twice_enough(first, second))) return true;
+    drop_until(when);
+    return twice_enough(first, second);
   }
   /// take() right after plenty() has said yes.
   void take_of_plenty(std::uint32_t first, std::uint32_t second = 0) {
@@ -51,34 +46,64 @@ public:
   void give_back(SimTime when, std::uint32_t first, std::uint32_t second = 0) {
     if (!limited_) return;
     if (size_ > mask_) grow();
+    given_[0] += first;
+    given_[1] += second;
     const std::size_t place = size_++;
-    if (place != 0 && when < entry(place - 1).when)
-      insert({when, first, second}, place);
-    else
-      entry(place) = {when, first, second};
+    entry(place) = {when, given_[0], given_[1]};
+    if (place != 0 && when < entry(place - 1).when) sort_in(place, first, second);
   }
 
 private:
+  static constexpr std::size_t most_kept = 32;
+  /// The sums of all that has come back by `when`: what is over is dropped in one go, now and then.
   struct Entry {
     SimTime when;
-    std::uint32_t first;
-    std::uint32_t second;
+    std::uint64_t first;
+    std::uint64_t second;
   };
   Entry& entry(std::size_t place) { return entries_[(head_ + place) & mask_]; }
-  const Entry& front() const { return entries_[head_]; }
-  void drop_front() {
-    used_[0] -= front().first;
-    used_[1] -= front().second;
-    head_ = (head_ + 1) & mask_;
-    --size_;
-  }
   bool enough(std::uint32_t first, std::uint32_t second) const {
     return used_[0] + first <= limit_[0] && used_[1] + second <= limit_[1];
   }
-  __attribute__((noinline)) void insert(const Entry& late, std::size_t place) {
-    for (; place != 0 && late.when < entry(place - 1).when; --place)
-      entry(place) = entry(place - 1);
-    entry(place) = late;
+  bool twice_enough(std::uint32_t first, std::uint32_t second) const {
+    return 2 * (used_[0] + first) <= limit_[0] && 2 * (used_[1] + second) <= limit_[1];
+  }
+  /// The oldest `count` > 0 entries.
+  void drop(std::size_t count) {
+    const Entry& last = entry(count - 1);
+    used_[0] -= last.first - dropped_[0];
+    used_[1] -= last.second - dropped_[1];
+    dropped_[0] = last.first;
+    dropped_[1] = last.second;
+    head_ = (head_ + count) & mask_;
+    size_ -= count;
+  }
+  void drop_until(SimTime when) {
+    std::size_t count = 0;
+    while (count != size_ && entry(count).when <= when)
+      ++count;
+    if (count != 0) drop(count);
+  }
+  __attribute__((noinline)) SimTime wait_for(SimTime when, std::uint32_t first,
+                                             std::uint32_t second) {
+    drop_until(when);
+    while (size_ != 0 && !enough(first, second)) {
+      when = entry(0).when;
+      drop(1);
+    }
+    return when;
+  }
+  /// The newest entry is not the latest.
+  __attribute__((noinline)) void sort_in(std::size_t place, std::uint32_t first,
+                                         std::uint32_t second) {
+    const SimTime when = entry(place).when;
+    for (; place != 0 && when < entry(place - 1).when; --place) {
+      const Entry& earlier = entry(place - 1);
+      entry(place) = {earlier.when, earlier.first + first, earlier.second + second};
+    }
+    const Entry* before = place != 0 ? &entry(place - 1) : nullptr;
+    entry(place) = {when, (before ? before->first : dropped_[0]) + first,
+                    (before ? before->second : dropped_[1]) + second};
   }
   __attribute__((noinline)) void grow() {
     std::vector<Entry> larger(2 * entries_.size());
@@ -91,9 +116,11 @@ private:
 
   bool limited_;
   std::uint64_t limit_[2];
-  std::uint64_t used_[2] = {0, 0};
-  std::vector<Entry> entries_; // a ring, by time
-  std::size_t mask_;           // its size, a power of two, less one
+  std::uint64_t used_[2] = {0, 0};    // what is dropped not among it
+  std::uint64_t given_[2] = {0, 0};   // back, by the latest entry
+  std::uint64_t dropped_[2] = {0, 0}; // back, by the last one that was dropped
+  std::vector<Entry> entries_;        // a ring, by time
+  std::size_t mask_;                  // its size, a power of two, less one
   std::size_t head_ = 0;
   std::size_t size_ = 0;
 };

@@ -205,12 +205,13 @@ SimTime LinkTiming::enter_root_complex(FineTime last_byte_left, std::uint64_t ad
 /// In closed form: within 4 KiB, TLPs begin at multiples of `limit` from the first double word on.
 LinkTiming::Tlps LinkTiming::split(std::uint64_t addr, std::uint32_t len,
                                    std::uint32_t limit) const {
+  if (len <= limit - addr % 4 && len <= page - addr % page) return {1, in_words(addr, len), 0};
+  return split_long(addr, len, limit);
+}
+
+LinkTiming::Tlps LinkTiming::split_long(std::uint64_t addr, std::uint32_t len,
+                                        std::uint32_t limit) const {
   Tlps tlps;
-  if (len <= limit - addr % 4 && len <= page - addr % page) {
-    tlps.count = 1;
-    tlps.words = in_words(addr, len);
-    return tlps;
-  }
   while (len != 0) {
     const std::uint32_t part = std::min(len, page - static_cast<std::uint32_t>(addr % page));
     const std::uint32_t words = in_words(addr, part);

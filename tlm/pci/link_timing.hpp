@@ -132,8 +132,9 @@ private:
     SimTime arrived;
   };
   bool completions_pass() const { return params_.relaxed_ordering || params_.id_based_ordering; }
-  void count(LinkDirection direction, TlpKind kind, std::uint64_t tlps, std::uint64_t payload,
-             std::uint32_t overhead, std::size_t access);
+  // Those that are `inline` are used in link_timing.cpp only, once or so.
+  inline void count(LinkDirection direction, TlpKind kind, std::uint64_t tlps,
+                    std::uint64_t payload, std::uint32_t overhead, std::size_t access);
   SimTime enter_root_complex(FineTime last_byte_left, std::uint64_t addr);
   SimTime walk(SimTime when, std::uint64_t addr, bool& miss);
   SimTime translate_in_device(SimTime when, std::uint64_t addr, std::uint32_t len,
@@ -151,17 +152,18 @@ private:
     std::uint32_t words = 0;       ///< bytes of the double words that it touches
     std::uint32_t completions = 0; ///< of a read
   };
-  Tlps split(std::uint64_t addr, std::uint32_t len, std::uint32_t limit) const;
-  std::uint32_t completions_of(std::uint64_t addr, std::uint32_t len) const;
-  FineTime write_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead);
+  inline Tlps split(std::uint64_t addr, std::uint32_t len, std::uint32_t limit) const;
+  Tlps split_long(std::uint64_t addr, std::uint32_t len, std::uint32_t limit) const;
+  inline std::uint32_t completions_of(std::uint64_t addr, std::uint32_t len) const;
+  inline FineTime write_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead);
   FineTime write_one_by_one(FineTime from, const Request& request);
-  bool may_read_at_once(FineTime from, const Tlps& tlps, bool unmapped);
+  inline bool may_read_at_once(FineTime from, const Tlps& tlps, bool unmapped);
 
   struct Piece {
     SimTime sampled;
     SimTime complete;
   };
-  Piece read_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead);
+  inline Piece read_at_once(FineTime from, const Tlps& tlps, std::uint32_t overhead);
   Piece read_piece(FineTime earliest, std::uint64_t addr, std::uint32_t len,
                    const Request& request);
   SimTime memory_latency();

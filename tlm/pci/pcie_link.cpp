@@ -138,8 +138,7 @@ bool PcieLink::upstream_dmi(::tlm::tlm_generic_payload&, ::tlm::tlm_dmi& dmi) {
   return false;
 }
 
-bool PcieLink::mapped(std::uint64_t addr, std::uint64_t len) {
-  if (host_ranges_.empty() || host_ranges_.front().contains(addr, len)) return true;
+bool PcieLink::mapped_elsewhere(std::uint64_t addr, std::uint64_t len) {
   const auto range =
       std::find_if(host_ranges_.begin(), host_ranges_.end(),
                    [&](const AddressRange& each) { return each.contains(addr, len); });
@@ -149,18 +148,18 @@ bool PcieLink::mapped(std::uint64_t addr, std::uint64_t len) {
 }
 
 PcieLink::Flight& PcieLink::new_flight() {
-  if (free_flights_.empty()) {
+  if (!free_flights_) {
     Flight& flight = flights_.emplace_back();
     flight.link = this;
     flight.call = [](Wake& wake) {
       Flight& self = static_cast<Flight&>(wake);
       self.link->on_due(self);
     };
-    free_flights_.reserve(flights_.size());
-    free_flights_.push_back(&flight);
+    free_flights_ = &flight;
   }
-  Flight& flight = *free_flights_.back();
-  free_flights_.pop_back();
+  Flight& flight = *free_flights_;
+  free_flights_ = flight.next;
+  ++in_flight_;
   flight.at_host_time = false;
   flight.unmapped = false;
   flight.status = ::tlm::TLM_OK_RESPONSE;
@@ -182,7 +181,9 @@ void PcieLink::release(Flight& flight) {
   flight.payload = nullptr;
   flight.waiter = nullptr;
   flight.transaction = nullptr;
-  free_flights_.push_back(&flight);
+  flight.next = free_flights_;
+  free_flights_ = &flight;
+  --in_flight_;
 }
 
 SimTime PcieLink::send_write(const ::tlm::tlm_generic_payload& payload, SimTime at) {
@@ -417,31 +418,59 @@ void PcieLink::post_doorbell(::tlm::tlm_generic_payload& payload, sc_core::sc_ti
   const LinkTiming::Write write =
       timing_.cpu_write(at, payload.get_address(), payload.get_data_length());
   const unsigned char* const data = payload.get_data_ptr();
-  doorbells_.push_back(
-      {payload.get_address(), {data, data + payload.get_data_length()}, to_sc_time(write.arrived)});
+  Doorbell& doorbell = doorbells_.emplace_back();
+  doorbell.link = this;
+  doorbell.addr = payload.get_address();
+  doorbell.data.assign(data, data + payload.get_data_length());
+  doorbell.at_host_time = !direct_port_;
+  doorbell.call = [](Wake& wake) {
+    Doorbell& self = static_cast<Doorbell&>(wake);
+    self.link->on_arrival(self);
+  };
+  executor_.post_in_order(doorbells_lane_, doorbell, write.arrived);
   ++doorbells_posted_;
-  doorbell_posted_.notify(sc_core::SC_ZERO_TIME);
   if (write.accepted > at) delay += to_sc_time(write.accepted - at);
   payload.set_response_status(::tlm::TLM_OK_RESPONSE);
 }
 
+void PcieLink::on_arrival(Doorbell& doorbell) {
+  if (!direct_port_) {
+    ++doorbells_arrived_;
+    doorbell_arrived_.notify(sc_core::SC_ZERO_TIME);
+  } else if (executor_.ahead() && waiting_for_doorbells_ != 0) {
+    executor_.defer(doorbell);
+  } else {
+    sc_core::sc_time delay;
+    deliver_first_doorbell(delay);
+    end_first_doorbell();
+  }
+}
+
+/// A thread: the function may take its time.
 void PcieLink::deliver_doorbells() {
   for (;;) {
-    while (doorbells_.empty())
-      wait(doorbell_posted_);
-    const sc_core::sc_time now = sc_core::sc_time_stamp();
-    if (doorbells_.front().arrival > now) wait(doorbells_.front().arrival - now);
-    Doorbell& doorbell = doorbells_.front();
-    timing_.advance(executor_.now());
-    prepare(doorbell_, true, doorbell.addr, doorbell.data.data(),
-            static_cast<std::uint32_t>(doorbell.data.size()));
-    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
-    function_memory->b_transport(doorbell_, delay);
+    while (doorbells_arrived_ == 0)
+      wait(doorbell_arrived_);
+    --doorbells_arrived_;
+    sc_core::sc_time delay;
+    deliver_first_doorbell(delay);
     if (delay != sc_core::SC_ZERO_TIME) wait(delay);
-    doorbells_.pop_front();
-    ++doorbells_delivered_;
-    doorbell_delivered_.notify(sc_core::SC_ZERO_TIME);
+    end_first_doorbell();
   }
+}
+
+void PcieLink::deliver_first_doorbell(sc_core::sc_time& delay) {
+  Doorbell& doorbell = doorbells_.front();
+  timing_.advance(executor_.now());
+  prepare(doorbell_, true, doorbell.addr, doorbell.data.data(),
+          static_cast<std::uint32_t>(doorbell.data.size()));
+  function_memory->b_transport(doorbell_, delay);
+}
+
+void PcieLink::end_first_doorbell() {
+  doorbells_.pop_front();
+  ++doorbells_delivered_;
+  if (waiting_for_doorbells_ != 0) doorbell_delivered_.notify(sc_core::SC_ZERO_TIME);
 }
 
 /// A request that has a completion, which pushes the device's writes before it ahead of itself, as
@@ -460,8 +489,10 @@ void PcieLink::round_trip(FunctionSocket& function, ::tlm::tlm_generic_payload& 
                             ? timing_.cpu_config(executor_.now(), len, payload.is_write())
                             : timing_.cpu_read(executor_.now(), payload.get_address(), len);
   wait(to_sc_time(there - executor_.now()));
+  ++waiting_for_doorbells_;
   while (doorbells_delivered_ < doorbells)
     wait(doorbell_delivered_);
+  --waiting_for_doorbells_;
   function->b_transport(payload, delay);
   if (delay != sc_core::SC_ZERO_TIME) wait(std::exchange(delay, sc_core::SC_ZERO_TIME));
   payload.set_dmi_allowed(false);

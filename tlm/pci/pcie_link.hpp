@@ -57,8 +57,10 @@ public:
            std::vector<AddressRange> host_ranges = {});
   ~PcieLink() override;
 
-  /// The port's transactions come to the link as they are, not through the sockets, which stay
-  /// bound. It is the only initiator, its protocol is `at`; the times are the same.
+  /// For a function of this program. The port's transactions come to the link as they are, not
+  /// through the sockets, which stay bound; it is the only initiator, its protocol is `at`. Writes
+  /// of the CPU reach the function from the executor: it must not wait in them. The times are the
+  /// same.
   void connect(TlmDmaPort& port);
 
   const LinkTiming& timing() const { return timing_; }
@@ -66,7 +68,7 @@ public:
   /// Writes of the device that no target took, after they had been accepted.
   std::uint64_t lost_writes() const { return lost_writes_; }
   /// Requests of the device that are on their way.
-  std::size_t in_flight() const { return flights_.size() - free_flights_.size(); }
+  std::size_t in_flight() const { return in_flight_; }
 
 private:
   /// A request of the device, from its acceptance to its effect.
@@ -85,6 +87,7 @@ private:
     SimTime sampled{};
     SimTime since{};
     std::vector<std::byte> data;
+    Flight* next = nullptr; // free ones
   };
   struct LinkWake : Wake {
     PcieLink* link = nullptr;
@@ -98,10 +101,10 @@ private:
   };
   using FunctionSocket = tlm_utils::simple_initiator_socket_optional<PcieLink>;
   /// A write of the CPU on its way to the function.
-  struct Doorbell {
+  struct Doorbell : Wake {
+    PcieLink* link = nullptr;
     std::uint64_t addr = 0;
     std::vector<unsigned char> data;
-    sc_core::sc_time arrival;
   };
 
   // Upstream.
@@ -112,7 +115,11 @@ private:
   void b_transport(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   unsigned upstream_debug(::tlm::tlm_generic_payload& payload);
   bool upstream_dmi(::tlm::tlm_generic_payload& payload, ::tlm::tlm_dmi& dmi);
-  bool mapped(std::uint64_t addr, std::uint64_t len);
+  bool mapped(std::uint64_t addr, std::uint64_t len) {
+    return host_ranges_.empty() || host_ranges_.front().contains(addr, len) ||
+           mapped_elsewhere(addr, len);
+  }
+  bool mapped_elsewhere(std::uint64_t addr, std::uint64_t len);
   SimTime send_write(const ::tlm::tlm_generic_payload& payload, SimTime at);
   SimTime send_read(::tlm::tlm_generic_payload& payload, SimTime at, sc_core::sc_event* waiter);
   Flight& new_flight();
@@ -152,7 +159,10 @@ private:
   void post_doorbell(::tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   void round_trip(FunctionSocket& function, ::tlm::tlm_generic_payload& payload,
                   sc_core::sc_time& delay);
+  void on_arrival(Doorbell& doorbell);
   void deliver_doorbells();
+  void deliver_first_doorbell(sc_core::sc_time& delay);
+  void end_first_doorbell();
 
   LinkTiming timing_;
   Executor& executor_;
@@ -160,7 +170,8 @@ private:
 
   WakeLane writes_lane_, reads_lane_;
   std::deque<Flight> flights_;
-  std::vector<Flight*> free_flights_;
+  Flight* free_flights_ = nullptr;
+  std::size_t in_flight_ = 0;
   ::tlm::tlm_generic_payload* unaccepted_ = nullptr; // holds the request channel
   LinkWake acceptance_;
   std::deque<::tlm::tlm_generic_payload*> responses_;
@@ -186,11 +197,14 @@ private:
   unsigned waiting_for_writes_ = 0;
   sc_core::sc_event write_performed_;
 
+  WakeLane doorbells_lane_;
   std::deque<Doorbell> doorbells_;
+  std::size_t doorbells_arrived_ = 0; // wait for the thread
+  unsigned waiting_for_doorbells_ = 0;
   ::tlm::tlm_generic_payload doorbell_;
   std::uint64_t doorbells_posted_ = 0;
   std::uint64_t doorbells_delivered_ = 0;
-  sc_core::sc_event doorbell_posted_;
+  sc_core::sc_event doorbell_arrived_;
   sc_core::sc_event doorbell_delivered_;
 };
 
