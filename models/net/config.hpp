@@ -30,6 +30,8 @@ inline constexpr unsigned VIRTIO_NET_F_GUEST_ANNOUNCE = 21;
 inline constexpr unsigned VIRTIO_NET_F_MQ = 22;
 inline constexpr unsigned VIRTIO_NET_F_CTRL_MAC_ADDR = 23;
 inline constexpr unsigned VIRTIO_NET_F_HASH_TUNNEL = 51;
+/// The name that the proposal for inner-header hash, version 7, gives bit 52.
+inline constexpr unsigned proposed_VIRTIO_NET_F_HASH_TUNNEL = 52;
 inline constexpr unsigned VIRTIO_NET_F_NOTF_COAL = 53;
 inline constexpr unsigned VIRTIO_NET_F_GUEST_USO4 = 54;
 inline constexpr unsigned VIRTIO_NET_F_GUEST_USO6 = 55;
@@ -80,12 +82,17 @@ inline constexpr std::uint8_t VIRTIO_NET_CTRL_ANNOUNCE = 3;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_ANNOUNCE_ACK = 0;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ = 4;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET = 0;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ_RSS_CONFIG = 1;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_MQ_HASH_CONFIG = 2;
 inline constexpr std::uint16_t VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN = 1;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_GUEST_OFFLOADS = 5;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET = 0;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_NOTF_COAL = 6;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_NOTF_COAL_TX_SET = 0;
 inline constexpr std::uint8_t VIRTIO_NET_CTRL_NOTF_COAL_RX_SET = 1;
+
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_HASH_TUNNEL = 7;
+inline constexpr std::uint8_t VIRTIO_NET_CTRL_HASH_TUNNEL_SET = 0;
 
 /// The front of every control command (5.1.6.5); its own data follow, then the driver's room for
 /// `ack`.
@@ -100,6 +107,21 @@ struct virtio_net_ctrl_mq_pairs_set {
 };
 static_assert(sizeof(virtio_net_ctrl_mq_pairs_set) == 2);
 
+/// Up to the table, behind which there are max_tx_vq, hash_key_length and the key.
+struct virtio_net_rss_config {
+  le32 hash_types;
+  le16 indirection_table_mask;
+  le16 unclassified_queue;
+};
+static_assert(sizeof(virtio_net_rss_config) == 8);
+
+/// Up to hash_key_length.
+struct virtio_net_hash_config {
+  le32 hash_types;
+  le16 reserved[4];
+};
+static_assert(sizeof(virtio_net_hash_config) == 12);
+
 /// In front of each of the two tables of VIRTIO_NET_CTRL_MAC_TABLE_SET.
 struct virtio_net_ctrl_mac {
   le32 entries;
@@ -113,8 +135,7 @@ struct virtio_net_ctrl_coal {
 };
 static_assert(sizeof(virtio_net_ctrl_coal) == 8);
 
-/// Precedes every frame in both directions. VIRTIO_NET_F_HASH_REPORT would add fields; it is not
-/// offered.
+/// Precedes every frame in both directions; without VIRTIO_NET_F_HASH_REPORT that is all.
 struct virtio_net_hdr {
   std::uint8_t flags = 0;
   std::uint8_t gso_type = VIRTIO_NET_HDR_GSO_NONE;
@@ -128,6 +149,16 @@ static_assert(sizeof(virtio_net_hdr) == 12);
 static_assert(offsetof(virtio_net_hdr, csum_start) == 6);
 static_assert(offsetof(virtio_net_hdr, num_buffers) == 10);
 
+/// With VIRTIO_NET_F_HASH_REPORT. hash_report_tunnel is the proposal's; it is padding without.
+struct virtio_net_hdr_hash {
+  virtio_net_hdr hdr;
+  le32 hash_value;
+  le16 hash_report;
+  std::uint8_t hash_report_tunnel = 0;
+  std::uint8_t padding_reserved = 0;
+};
+static_assert(sizeof(virtio_net_hdr_hash) == 20);
+
 /// Fields of features that are not offered stay zero.
 struct virtio_net_config {
   std::uint8_t mac[6] = {};
@@ -139,12 +170,14 @@ struct virtio_net_config {
   std::uint8_t rss_max_key_size = 0;
   le16 rss_max_indirection_table_length;
   le32 supported_hash_types;
+  le32 supported_tunnel_types;
 };
-static_assert(sizeof(virtio_net_config) == 24);
+static_assert(sizeof(virtio_net_config) == 28);
 static_assert(offsetof(virtio_net_config, status) == 6);
 static_assert(offsetof(virtio_net_config, mtu) == 10);
 static_assert(offsetof(virtio_net_config, speed) == 12);
 static_assert(offsetof(virtio_net_config, rss_max_key_size) == 17);
 static_assert(offsetof(virtio_net_config, supported_hash_types) == 20);
+static_assert(offsetof(virtio_net_config, supported_tunnel_types) == 24);
 
 } // namespace virtio::net

@@ -10,8 +10,9 @@ namespace virtio::net {
 
 namespace {
 
-/// Longer commands are wrong, unread: room for more than 10,000 addresses (assumed).
-constexpr std::uint64_t max_command = 64 << 10;
+/// Longer commands are wrong, unread: room for the longest indirection table and more than 20,000
+/// addresses (assumed).
+constexpr std::uint64_t max_command = 128 << 10;
 
 /// The whole of `data` as one value; a command of another length than its own is wrong.
 template <class Layout> bool read_exactly(std::span<const std::byte> data, Layout& layout) {
@@ -72,6 +73,8 @@ bool Net::execute(std::span<const std::byte> command) {
     return control_announce(header.command, data);
   case VIRTIO_NET_CTRL_MQ:
     return control_mq(header.command, data);
+  case VIRTIO_NET_CTRL_HASH_TUNNEL:
+    return header.command == VIRTIO_NET_CTRL_HASH_TUNNEL_SET && rss_.set_tunnels(data);
   case VIRTIO_NET_CTRL_GUEST_OFFLOADS:
     return control_guest_offloads(header.command, data);
   case VIRTIO_NET_CTRL_NOTF_COAL:
@@ -132,10 +135,24 @@ bool Net::control_announce(std::uint8_t command, std::span<const std::byte> data
   return true;
 }
 
+// 5.1.6.5.6: the last of these commands defines the mode.
 bool Net::control_mq(std::uint8_t command, std::span<const std::byte> data) {
   virtio_net_ctrl_mq_pairs_set set;
-  return negotiated_.has(VIRTIO_NET_F_MQ) && command == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET &&
-         read_exactly(data, set) && set_pairs(set.virtqueue_pairs);
+  switch (command) {
+  case VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET:
+    return negotiated_.has(VIRTIO_NET_F_MQ) && read_exactly(data, set) &&
+           set_pairs(set.virtqueue_pairs);
+  case VIRTIO_NET_CTRL_MQ_RSS_CONFIG:
+    if (!rss_.set_rss(data)) return false;
+    break;
+  case VIRTIO_NET_CTRL_MQ_HASH_CONFIG:
+    if (!rss_.set_hash(data)) return false;
+    break;
+  default:
+    return false;
+  }
+  leave_unused();
+  return true;
 }
 
 // 5.1.6.5.8.1: only what was negotiated may be enabled.
@@ -174,23 +191,33 @@ bool Net::coalesce(bool receive, const NotificationCoalescing& how) {
 bool Net::set_pairs(std::uint16_t pairs) {
   if (pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN || pairs > config_.max_virtqueue_pairs) return false;
   steering_.enable(pairs);
-  // What waits in queues that are not used any longer goes to those that are.
-  for (std::size_t pair = pairs; pair < receives_.size(); ++pair)
-    receives_[pair].give_up_waiting(
-        [&](const virtio_net_hdr& header, Frame frame) { deliver(header, frame); });
+  rss_.leave_steering();
+  leave_unused();
   return true;
+}
+
+bool Net::in_use(std::size_t pair) const {
+  return rss_.steers() ? rss_.steers_to(pair) : pair < steering_.pairs();
+}
+
+/// What waits in queues that are not used any longer goes to those that are.
+void Net::leave_unused() {
+  for (std::size_t pair = 0; pair < receives_.size(); ++pair)
+    if (!in_use(pair))
+      receives_[pair].give_up_waiting(
+          [&](const virtio_net_hdr& header, Frame frame) { deliver(header, frame); });
 }
 
 void Net::receive_idle() {
   try_answer();
 }
 
-/// 5.1.6.5.6.2: once the command is used, nothing comes to queues above virtqueue_pairs: frames
-/// under way to them hold it back.
+/// 5.1.6.5.6.2: once the command is used, nothing comes to queues that are not in use: frames under
+/// way to them hold it back.
 void Net::try_answer() {
   if (!command_ || !host().live()) return;
-  for (std::size_t pair = steering_.pairs(); pair < receives_.size(); ++pair)
-    if (!receives_[pair].idle()) return;
+  for (std::size_t pair = 0; pair < receives_.size(); ++pair)
+    if (!in_use(pair) && !receives_[pair].idle()) return;
   Chain& chain = *std::exchange(command_, nullptr);
   start_task(chain, [&] { return answer_command(chain); });
 }

@@ -7,7 +7,7 @@
 
 namespace virtio::net {
 
-/// What can be offered.
+/// What can be offered, the proposal's form of VIRTIO_NET_F_HASH_TUNNEL besides.
 inline constexpr FeatureSet all_net_features{VIRTIO_NET_F_MTU,
                                              VIRTIO_NET_F_MAC,
                                              VIRTIO_NET_F_MRG_RXBUF,
@@ -20,6 +20,9 @@ inline constexpr FeatureSet all_net_features{VIRTIO_NET_F_MTU,
                                              VIRTIO_NET_F_MQ,
                                              VIRTIO_NET_F_CTRL_MAC_ADDR,
                                              VIRTIO_NET_F_STANDBY,
+                                             VIRTIO_NET_F_RSS,
+                                             VIRTIO_NET_F_HASH_REPORT,
+                                             VIRTIO_NET_F_HASH_TUNNEL,
                                              VIRTIO_NET_F_SPEED_DUPLEX,
                                              VIRTIO_NET_F_CSUM,
                                              VIRTIO_NET_F_HOST_TSO4,

@@ -9,7 +9,6 @@
 namespace virtio::net {
 
 namespace {
-constexpr std::size_t header_bytes = sizeof(virtio_net_hdr);
 /// Without VIRTIO_NET_F_MTU both sides count on frames of at most 1514 bytes (5.1.6.3).
 constexpr std::size_t default_mtu = 1500;
 /// IPv6's header and the most that may follow it.
@@ -32,16 +31,13 @@ void check_speed(std::uint32_t speed, std::uint8_t duplex) {
                                             "unknown_duplex",
                                             duplex));
 }
-Frame without_header(std::span<const std::byte> bytes) {
-  return bytes.subspan(std::min(bytes.size(), header_bytes));
-}
 } // namespace
 
 Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
     : params_(params), wire_(std::move(wire)), link_up_(params.link_up),
-      coalescer_(params.lro_patience, *this), transmit_steps_(params.timing.packet_cost),
-      receive_steps_(params.timing.packet_cost), transmit_line_(params.timing.wire_rate),
-      receive_line_(params.timing.wire_rate),
+      coalescer_(params.lro_patience, *this), rss_(params.rss, params.queue_pairs),
+      transmit_steps_(params.timing.packet_cost), receive_steps_(params.timing.packet_cost),
+      transmit_line_(params.timing.wire_rate), receive_line_(params.timing.wire_rate),
       arriving_(params.timing.untimed() ? 0 : params.receive_frames) {
   // 5.1.4.1: mtu MUST be between 68 and 65535.
   if (params.mtu < 68)
@@ -54,13 +50,22 @@ Net::Net(const NetParams& params, std::unique_ptr<Wire> wire)
   if (!params.features.subset_of(all_net_features))
     throw std::invalid_argument("net: features has bits outside all_net_features");
   check_speed(params.speed, params.duplex);
-  if (params.queue_pairs > 1 && !features().has(VIRTIO_NET_F_MQ))
-    throw std::invalid_argument("net: more than one of queue_pairs needs VIRTIO_NET_F_MQ and "
-                                "VIRTIO_NET_F_CTRL_VQ in features");
   const FeatureSet offered = features();
+  const bool steers = offered.has(VIRTIO_NET_F_MQ) || offered.has(VIRTIO_NET_F_RSS);
+  if (params.queue_pairs > 1 && !steers)
+    throw std::invalid_argument("net: more than one of queue_pairs needs VIRTIO_NET_F_MQ or "
+                                "VIRTIO_NET_F_RSS, and VIRTIO_NET_F_CTRL_VQ, in features");
   show_mac(params.mac);
   if (offered.has(VIRTIO_NET_F_MTU)) config_.mtu = params.mtu;
-  if (offered.has(VIRTIO_NET_F_MQ)) config_.max_virtqueue_pairs = params.queue_pairs;
+  if (steers) config_.max_virtqueue_pairs = params.queue_pairs;
+  if (offered.has(VIRTIO_NET_F_RSS) || offered.has(VIRTIO_NET_F_HASH_REPORT)) {
+    config_.rss_max_key_size = params.rss.max_key_size;
+    config_.supported_hash_types = rss_.supported_types();
+  }
+  if (offered.has(VIRTIO_NET_F_RSS))
+    config_.rss_max_indirection_table_length = params.rss.max_table_length;
+  if (offered.has(VIRTIO_NET_F_HASH_TUNNEL))
+    config_.supported_tunnel_types = params.rss.tunnel_types;
   if (offered.has(VIRTIO_NET_F_SPEED_DUPLEX)) {
     config_.speed = params.speed;
     config_.duplex = params.duplex;
@@ -94,6 +99,8 @@ void Net::attach(FunctionHost& host) {
 
 FeatureSet Net::features() const {
   FeatureSet offered = params_.features;
+  if (params_.rss.inner_hash_v7)
+    offered.set(VIRTIO_NET_F_HASH_TUNNEL, false).set(proposed_VIRTIO_NET_F_HASH_TUNNEL);
   return worth_offering(
       offered.set(VIRTIO_NET_F_MQ, offered.has(VIRTIO_NET_F_MQ) && params_.queue_pairs > 1));
 }
@@ -115,7 +122,9 @@ std::uint32_t Net::window(QueueIndex queue) const {
 }
 
 std::span<const std::byte> Net::config() const {
-  return std::as_bytes(std::span(&config_, 1));
+  const bool tunnels = features().has(VIRTIO_NET_F_HASH_TUNNEL);
+  return std::as_bytes(std::span(&config_, 1))
+      .first(tunnels ? sizeof config_ : offsetof(virtio_net_config, supported_tunnel_types));
 }
 
 void Net::set_link(bool up) {
@@ -160,7 +169,9 @@ void Net::show_mac(const MacAddress& mac) {
 
 void Net::start(const FeatureSet& negotiated) {
   negotiated_ = negotiated;
-  pairs_ = negotiated.has(VIRTIO_NET_F_MQ) ? params_.queue_pairs : std::uint16_t{1};
+  const bool several = negotiated.has(VIRTIO_NET_F_MQ) || negotiated.has(VIRTIO_NET_F_RSS);
+  pairs_ = several ? params_.queue_pairs : std::uint16_t{1};
+  rss_.start(negotiated);
   filter_.start(negotiated,
                 negotiated.has(VIRTIO_NET_F_MAC) ? std::optional(params_.mac) : std::nullopt);
   use_offloads(negotiated & guest_offloads);
@@ -171,9 +182,9 @@ void Net::start(const FeatureSet& negotiated) {
   transmit_mtu_ = mtu ? params_.mtu : std::max<std::size_t>(params_.mtu, default_mtu);
   const bool segments = (negotiated & host_segmentation) != FeatureSet{};
   for (ReceiveQueue& queue : receives_)
-    queue.start(negotiated.has(VIRTIO_NET_F_MRG_RXBUF));
+    queue.start(negotiated.has(VIRTIO_NET_F_MRG_RXBUF), header_bytes());
   for (TransmitQueue& queue : transmits_)
-    queue.start(header_bytes + sizeof(EthernetHeader) + max_vlan_tags * vlan_tag_bytes +
+    queue.start(header_bytes() + sizeof(EthernetHeader) + max_vlan_tags * vlan_tag_bytes +
                     (segments ? max_ip_packet : transmit_mtu_),
                 !params_.timing.untimed());
   schedule_link_events();
@@ -203,6 +214,7 @@ void Net::reset() {
   negotiated_ = {};
   pairs_ = 1;
   steering_.enable(1);
+  rss_.reset();
   announcing_ = false;
   coalescer_.reset();
   // 5.1.6.5.9.4: upon reset, all coalescing parameters are 0.
@@ -239,6 +251,15 @@ void Net::on_abort(QueueIndex queue) {
 void Net::abort_transmission(QueueIndex queue) {
   ++transmit_aborts_;
   transmits_[pair_of(queue)].on_abort();
+}
+
+std::size_t Net::header_bytes() const {
+  return negotiated_.has(VIRTIO_NET_F_HASH_REPORT) ? sizeof(virtio_net_hdr_hash)
+                                                   : sizeof(virtio_net_hdr);
+}
+
+Frame Net::without_header(std::span<const std::byte> bytes) const {
+  return bytes.subspan(std::min(bytes.size(), header_bytes()));
 }
 
 /// What becomes of a transmitted packet on the wire; nothing when it cannot be sent.
@@ -342,8 +363,14 @@ void Net::accept(Frame frame) {
 }
 
 void Net::deliver(const virtio_net_hdr& header, Frame packet) {
-  if (ReceiveQueue* queue = destination(packet))
-    queue->receive(header, packet);
+  const HashResult hash = rss_.hash(packet);
+  virtio_net_hdr_hash with_hash;
+  with_hash.hdr = header;
+  with_hash.hash_value = hash.value;
+  with_hash.hash_report = static_cast<std::uint16_t>(hash.report);
+  with_hash.hash_report_tunnel = static_cast<std::uint8_t>(hash.tunnel);
+  if (ReceiveQueue* queue = destination(packet, hash))
+    queue->receive(with_hash, packet);
   else
     ++stats_.rx_in_reset;
 }
@@ -353,8 +380,13 @@ void Net::use_offloads(const FeatureSet& offloads) {
   coalescer_.use(FeatureSet(offloads).set(VIRTIO_NET_F_RSC_EXT, rsc));
 }
 
-// 5.1.6.5.6.2: another queue while that of the flow is being reset, none while all are.
-ReceiveQueue* Net::destination(Frame frame) {
+// 5.1.6.5.6.2: another queue while that of the flow is being reset, none while all
+// are. 5.1.6.5.7.2: with receive-side scaling none while the one that was chosen is.
+ReceiveQueue* Net::destination(Frame frame, const HashResult& hash) {
+  if (rss_.steers()) {
+    const std::uint16_t pair = rss_.select(hash);
+    return host().queue_live(receive_queue(pair)) ? &receives_[pair] : nullptr;
+  }
   if (!negotiated_.has(VIRTIO_NET_F_MQ)) return &receives_.front();
   const unsigned first = steering_.select(frame);
   for (unsigned i = 0; i < steering_.pairs(); ++i) {

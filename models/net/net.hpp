@@ -9,6 +9,7 @@
 #include <virtio/net/features.hpp>
 #include <virtio/net/filter.hpp>
 #include <virtio/net/receive_queue.hpp>
+#include <virtio/net/rss.hpp>
 #include <virtio/net/segment.hpp>
 #include <virtio/net/stats.hpp>
 #include <virtio/net/steering.hpp>
@@ -43,8 +44,8 @@ struct NetParams {
   bool link_up = true;
   /// In any order.
   std::vector<std::pair<SimTime, LinkEvent>> link_events = {};
-  /// max_virtqueue_pairs, 1 .. max_queue_pairs; more than one needs VIRTIO_NET_F_MQ and
-  /// VIRTIO_NET_F_CTRL_VQ (QEMU's default).
+  /// max_virtqueue_pairs, 1 .. max_queue_pairs; more than one needs VIRTIO_NET_F_MQ or
+  /// VIRTIO_NET_F_RSS, and VIRTIO_NET_F_CTRL_VQ (QEMU's default).
   std::uint16_t queue_pairs = 1;
   /// What VIRTIO_NET_F_SPEED_DUPLEX shows: Mbit/s up to max_speed, or unknown_speed; half_duplex,
   /// full_duplex or unknown_duplex.
@@ -52,6 +53,7 @@ struct NetParams {
   std::uint8_t duplex = unknown_duplex;
   /// Bits that may be offered, of those in all_net_features.
   FeatureSet features = default_net_features;
+  RssParams rss{};
   NetTiming timing{};
 };
 
@@ -99,11 +101,13 @@ public:
   void on_chain(Chain& chain) override;
   void on_abort(QueueIndex queue) override;
 
+  /// What the driver has set up of hashes and receive-side scaling.
+  const Rss& rss() const { return rss_; }
   const NetStats& stats() const { return stats_; }
   Wire& wire() const { return *wire_; }
   /// The control queue's number with what was negotiated (5.1.2).
   QueueIndex controlq() const { return receive_queue(pairs_); }
-  /// Pairs of queues that the driver enabled.
+  /// Pairs of queues that the driver enabled for automatic steering.
   std::uint16_t enabled_pairs() const { return steering_.pairs(); }
 
 private:
@@ -136,7 +140,11 @@ private:
   void transmitted(QueueIndex queue, std::span<const std::byte> bytes) override;
   SimTime leaves_at(std::span<const std::byte> bytes) override;
 
-  ReceiveQueue* destination(Frame frame);
+  std::size_t header_bytes() const;
+  Frame without_header(std::span<const std::byte> bytes) const;
+  ReceiveQueue* destination(Frame frame, const HashResult& hash);
+  bool in_use(std::size_t pair) const;
+  void leave_unused();
   Task<> read_command(Chain& chain);
   Task<> answer_command(Chain& chain);
   bool execute(std::span<const std::byte> command);
@@ -168,6 +176,7 @@ private:
   std::vector<ReceiveQueue> receives_; // by pair
   std::vector<TransmitQueue> transmits_;
   FlowSteering steering_;
+  Rss rss_;
   std::vector<std::byte> segment_; // being written
   std::uint32_t fragment_id_ = 1;
   std::uint32_t transmit_aborts_ = 0;

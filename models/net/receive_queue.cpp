@@ -8,16 +8,12 @@
 
 namespace virtio::net {
 
-namespace {
-constexpr std::size_t header_bytes = sizeof(virtio_net_hdr);
-}
-
 ReceiveQueue::ReceiveQueue(QueueIndex index, std::uint16_t frames, std::uint16_t queue_size,
                            NetStats& stats, Owner& owner)
     : index_(index), stats_(stats), owner_(owner), frames_(frames), buffers_(queue_size) {}
 
-Frame ReceiveQueue::frame_of(const Slot& slot) {
-  return Frame(slot.bytes).subspan(header_bytes);
+Frame ReceiveQueue::frame_of(const Slot& slot) const {
+  return Frame(slot.bytes).subspan(header_bytes_);
 }
 
 virtio_net_hdr ReceiveQueue::header_of(const Slot& slot) {
@@ -26,18 +22,19 @@ virtio_net_hdr ReceiveQueue::header_of(const Slot& slot) {
   return header;
 }
 
-void ReceiveQueue::receive(virtio_net_hdr header, Frame frame) {
+void ReceiveQueue::receive(virtio_net_hdr_hash header, Frame frame) {
   if (frames_.full()) {
     ++stats_.rx_no_buffer;
     return;
   }
-  header.num_buffers = std::uint16_t{1};
+  header.hdr.num_buffers = std::uint16_t{1};
   Slot& slot = frames_.push();
   slot.state = Slot::State::waiting;
   slot.chains.clear();
-  slot.bytes.resize(header_bytes + frame.size());
-  std::memcpy(slot.bytes.data(), &header, header_bytes);
-  std::copy(frame.begin(), frame.end(), slot.bytes.begin() + header_bytes);
+  slot.bytes.resize(header_bytes_ + frame.size());
+  std::memcpy(slot.bytes.data(), &header, header_bytes_);
+  std::copy(frame.begin(), frame.end(),
+            slot.bytes.begin() + static_cast<std::ptrdiff_t>(header_bytes_));
   match();
 }
 
@@ -168,7 +165,7 @@ bool ReceiveQueue::hand_over(Slot& slot) {
     if (resets_ != before) return false;
   }
   ++stats_.rx_frames;
-  stats_.rx_bytes += slot.bytes.size() - header_bytes;
+  stats_.rx_bytes += slot.bytes.size() - header_bytes_;
   stats_.rx_buffers += count;
   return true;
 }

@@ -28,11 +28,15 @@ public:
                Owner& owner);
 
   void attach(FunctionHost& host) { host_ = &host; }
-  void start(bool mergeable) { mergeable_ = mergeable; }
+  /// Of each frame's header, the driver gets `header_bytes`.
+  void start(bool mergeable, std::size_t header_bytes) {
+    mergeable_ = mergeable;
+    header_bytes_ = header_bytes;
+  }
 
   /// A frame for this queue, and what its header says but for num_buffers; dropped and counted when
   /// too many wait.
-  void receive(virtio_net_hdr header, Frame frame);
+  void receive(virtio_net_hdr_hash header, Frame frame);
   void on_chain(Chain& chain);
   /// Forgets the queue's buffers. Frames that were under way to them wait for new ones.
   void on_abort();
@@ -60,7 +64,7 @@ private:
   };
 
   static virtio_net_hdr header_of(const Slot& slot);
-  static Frame frame_of(const Slot& slot);
+  Frame frame_of(const Slot& slot) const;
   std::size_t buffers_for(const Slot& slot);
   void match();
   Task<> write(Slot& slot);
@@ -73,6 +77,7 @@ private:
   Owner& owner_;
   FunctionHost* host_ = nullptr;
   bool mergeable_ = false;
+  std::size_t header_bytes_ = sizeof(virtio_net_hdr);
   Fifo<Slot> frames_;        // in the order of arrival: matched ones first, then waiting
   std::size_t matched_ = 0;  // of frames_ have buffers, or were dropped
   std::size_t moving_ = 0;   // of the matched ones

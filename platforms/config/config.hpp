@@ -149,6 +149,9 @@ struct NetFeaturesConfig {
   bool rsc_ext = false;
   bool ctrl_guest_offloads = false;
   bool notf_coal = false;
+  bool rss = false;
+  bool hash_report = false;
+  bool hash_tunnel = false;
 };
 
 struct ConsoleFeaturesConfig {
@@ -169,6 +172,19 @@ struct NetTimingConfig {
   BitRate wire_rate; // 0: any
   SimTime packet_cost{0};
   SimTime lro_patience{0};
+};
+
+struct NetRssConfig {
+  std::uint16_t hash_types = 0x1ff; // VIRTIO_NET_HASH_TYPE_..
+  std::uint16_t key_size = 40;
+  std::uint16_t table_length = 128;
+  std::uint16_t tunnel_types = 0x1ff; // VIRTIO_NET_HASH_TUNNEL_TYPE_..
+  bool ports_of_first_fragment = false;
+};
+
+// What was proposed for the specification and became something else, or nothing.
+struct NetProposalsConfig {
+  bool inner_hash_v7 = false;
 };
 
 struct EntropyTimingConfig {
@@ -206,6 +222,8 @@ struct NetConfig {
   std::optional<SimTime> announce_at;
   NetFeaturesConfig features;
   NetTimingConfig timing;
+  NetRssConfig rss;
+  NetProposalsConfig proposals;
 };
 
 struct ConsoleConfig {

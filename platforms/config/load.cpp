@@ -157,8 +157,11 @@ void read_device(Reader& reader, const toml::table& table, std::string path, Dev
   std::optional<DeviceType> type;
   if (const auto raw = reader.peek(table, path, "type"))
     if (const auto parsed = parse<DeviceType>(*raw)) type = *parsed;
-  Reader::Object object{
-      std::move(path), table.source(), {}, {"features", "ring", "timing"}, foreign_keys(type)};
+  Reader::Object object{std::move(path),
+                        table.source(),
+                        {},
+                        {"features", "ring", "timing", "rss", "proposals"},
+                        foreign_keys(type)};
   bind_parameters(device, "", object.parameters);
   bind_parameters(device.features, "features.", object.parameters);
   bind_parameters(device.ring, "ring.", object.parameters);
@@ -329,7 +332,12 @@ public:
   }
 
   void operator()(const std::string& path, const NetConfig& net) {
-    check_queues(path, net.queues, {{"mq", net.features.mq}, {"ctrl_vq", net.features.ctrl_vq}});
+    check_queues(path, net.queues,
+                 {{"mq", net.features.mq || net.features.rss}, {"ctrl_vq", net.features.ctrl_vq}});
+    if (net.proposals.inner_hash_v7 && net.features.hash_tunnel)
+      reader_.fail(path + ".proposals.inner_hash_v7",
+                   "excludes features.hash_tunnel, the form that became the standard: switch one "
+                   "of them off");
     if (net.replay && net.wire != Wire::pcap)
       reader_.fail(path + ".replay", R"(is only played by wire = "pcap")");
     if (net.wire == Wire::pcap && reader_.absent(path + ".replay"))

@@ -201,6 +201,8 @@ const Table<ConsoleFeaturesConfig>& table(const ConsoleFeaturesConfig&);
 const Table<EntropyTimingConfig>& table(const EntropyTimingConfig&);
 const Table<BlockTimingConfig>& table(const BlockTimingConfig&);
 const Table<NetTimingConfig>& table(const NetTimingConfig&);
+const Table<NetRssConfig>& table(const NetRssConfig&);
+const Table<NetProposalsConfig>& table(const NetProposalsConfig&);
 const Table<ConsoleTimingConfig>& table(const ConsoleTimingConfig&);
 const Table<RingConfig>& table(const RingConfig&);
 const Table<EntropyConfig>& table(const EntropyConfig&);
@@ -228,6 +230,9 @@ void bind_function(Function& function, std::vector<BoundParameter>& bound) {
   bind_parameters(function, "", bound);
   if constexpr (requires { function.features; })
     bind_parameters(function.features, "features.", bound);
+  if constexpr (requires { function.rss; }) bind_parameters(function.rss, "rss.", bound);
+  if constexpr (requires { function.proposals; })
+    bind_parameters(function.proposals, "proposals.", bound);
   bind_parameters(function.timing, "timing.", bound);
 }
 

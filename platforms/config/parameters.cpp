@@ -533,6 +533,15 @@ const Table<NetFeaturesConfig>& table(const NetFeaturesConfig&) {
            parameter(
                "notf_coal", &F::notf_coal, {},
                {assumed, "Offer VIRTIO_NET_F_NOTF_COAL: the driver has notifications coalesced."}),
+           parameter("rss", &F::rss, {},
+                     {assumed, "Offer VIRTIO_NET_F_RSS: the driver spreads received packets over "
+                               "queues by hash and table."}),
+           parameter("hash_report", &F::hash_report, {},
+                     {assumed, "Offer VIRTIO_NET_F_HASH_REPORT: received packets come with their "
+                               "hash."}),
+           parameter("hash_tunnel", &F::hash_tunnel, {},
+                     {assumed, "Offer VIRTIO_NET_F_HASH_TUNNEL, bit 51: what tunnels carry is "
+                               "hashed."}),
        }});
   return rows;
 }
@@ -604,6 +613,43 @@ const Table<NetTimingConfig>& table(const NetTimingConfig&) {
                      {assumed, "How long a received TCP segment waits for the next, where the "
                                "driver takes joined ones; 0: for what comes at the same time."}),
        }});
+  return rows;
+}
+
+const Table<NetRssConfig>& table(const NetRssConfig&) {
+  using R = NetRssConfig;
+  static const Table<R> rows = named<R>(
+      {"net.rss",
+       "device.NAME.rss",
+       {
+           parameter("hash_types", &R::hash_types, {.min = 0, .max = 0x1ff, .unit = "bit mask"},
+                     {assumed, "supported_hash_types: bit 0 IPv4, 1 TCPv4, 2 UDPv4, 3 IPv6, "
+                               "4 TCPv6, 5 UDPv6, 6 IP_EX, 7 TCP_EX, 8 UDP_EX."}),
+           parameter("key_size", &R::key_size, {.min = 40, .max = 255, .unit = "bytes"},
+                     {"virtio 1.4, 5.1.4.1", "rss_max_key_size; hashes use the first 40 bytes."}),
+           parameter("table_length", &R::table_length,
+                     {.min = 128, .max = 32768, .unit = "entries"},
+                     {"virtio 1.4, 5.1.4.1", "rss_max_indirection_table_length."}),
+           parameter("tunnel_types", &R::tunnel_types, {.min = 0, .max = 0x1ff, .unit = "bit mask"},
+                     {assumed, "supported_tunnel_types: bit 0 GRE_2784, 1 GRE_2890, 2 GRE_7676, "
+                               "3 GRE_UDP, 4 VXLAN, 5 VXLAN_GPE, 6 GENEVE, 7 IPIP, 8 NVGRE."}),
+           parameter("ports_of_first_fragment", &R::ports_of_first_fragment, {},
+                     {assumed, "Hash the ports of a packet's first fragment too; off: addresses "
+                               "only, so that all fragments have the same hash."}),
+       }});
+  return rows;
+}
+
+const Table<NetProposalsConfig>& table(const NetProposalsConfig&) {
+  using P = NetProposalsConfig;
+  static const Table<P> rows =
+      named<P>({"net.proposals",
+                "device.NAME.proposals",
+                {
+                    parameter("inner_hash_v7", &P::inner_hash_v7, {},
+                              {assumed, "Offer inner-header hash as its version 7 proposed it: "
+                                        "bit 52, hash types 9 to 11, hash_report_tunnel."}),
+                }});
   return rows;
 }
 
@@ -882,8 +928,9 @@ std::vector<ParameterInfo> parameters() {
               LinkMemoryConfig, tlm2::PcieCredits, tlm2::TranslationParams, MediaConfig,
               DeviceConfig, FeaturesConfig, RingConfig, EntropyConfig, EntropyTimingConfig,
               BlockConfig, BlockFeaturesConfig, BlockTimingConfig, NetConfig, NetFeaturesConfig,
-              NetTimingConfig, ConsoleConfig, ConsoleFeaturesConfig, ConsoleTimingConfig,
-              StepConfig, WorkloadConfig, BlockWorkloadConfig, NetWorkloadConfig>();
+              NetTimingConfig, NetRssConfig, NetProposalsConfig, ConsoleConfig,
+              ConsoleFeaturesConfig, ConsoleTimingConfig, StepConfig, WorkloadConfig,
+              BlockWorkloadConfig, NetWorkloadConfig>();
 }
 
 } // namespace virtio::platform

@@ -70,10 +70,7 @@ constexpr Field net_fields[] = {
      {net::VIRTIO_NET_F_RSS, net::VIRTIO_NET_F_HASH_REPORT},
      Rule::superset,
      "the driver may have enabled every one of these hash types (5.1.4)"},
-    // virtio 1.3 on: behind the fields of network.tex.
-    {"supported_tunnel_types",
-     24,
-     4,
+    {FIELD(virtio_net_config, supported_tunnel_types),
      {net::VIRTIO_NET_F_HASH_TUNNEL},
      Rule::superset,
      "the driver may have enabled every one of these tunnel types (5.1.6.5.7)"},

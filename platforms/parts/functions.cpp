@@ -76,7 +76,10 @@ FeatureSet net_features(const NetFeaturesConfig& config) {
       .set(net::VIRTIO_NET_F_GUEST_USO6, config.guest_uso6)
       .set(net::VIRTIO_NET_F_RSC_EXT, config.rsc_ext)
       .set(net::VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, config.ctrl_guest_offloads)
-      .set(net::VIRTIO_NET_F_NOTF_COAL, config.notf_coal);
+      .set(net::VIRTIO_NET_F_NOTF_COAL, config.notf_coal)
+      .set(net::VIRTIO_NET_F_RSS, config.rss)
+      .set(net::VIRTIO_NET_F_HASH_REPORT, config.hash_report)
+      .set(net::VIRTIO_NET_F_HASH_TUNNEL, config.hash_tunnel);
   return features;
 }
 
@@ -191,6 +194,12 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
   for (const auto& [time, event] : events)
     if (time) params.link_events.emplace_back(model_time(*time), event);
   params.features = net_features(net.features);
+  params.rss = {.hash_types = net.rss.hash_types,
+                .max_key_size = static_cast<std::uint8_t>(net.rss.key_size),
+                .max_table_length = net.rss.table_length,
+                .tunnel_types = net.rss.tunnel_types,
+                .ports_of_first_fragment = net.rss.ports_of_first_fragment,
+                .inner_hash_v7 = net.proposals.inner_hash_v7};
   params.timing = {.wire_rate = net.timing.wire_rate.bits_per_second,
                    .packet_cost = model_time(net.timing.packet_cost)};
   auto wire = far_end ? std::move(far_end) : make_far_end(device, net);

@@ -68,6 +68,7 @@ const std::map<unsigned, std::vector<FeatureSet>> enough{
     {VIRTIO_NET_F_RSC_EXT,
      {{guest_csum, VIRTIO_NET_F_GUEST_TSO4}, {guest_csum, VIRTIO_NET_F_GUEST_TSO6}}},
     {VIRTIO_NET_F_RSS, {{VIRTIO_NET_F_CTRL_VQ}}},
+    {proposed_VIRTIO_NET_F_HASH_TUNNEL, {{VIRTIO_NET_F_CTRL_VQ}}},
     {VIRTIO_NET_F_HASH_TUNNEL,
      {{VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_RSS}, {VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_HASH_REPORT}}}};
 

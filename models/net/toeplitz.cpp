@@ -1,0 +1,126 @@
+#include <virtio/net/toeplitz.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+namespace virtio::net {
+
+namespace {
+
+/// The hash's bit j, from the highest on, is the sum modulo 2 of all input bits i times key bits
+/// i + j.
+class KeyBits {
+public:
+  explicit KeyBits(std::span<const std::uint8_t> key) {
+    std::copy_n(key.begin(), std::min(key.size(), used_key_bytes), bytes_.begin());
+  }
+  bool bit(std::size_t i) const {
+    return i / 8 < bytes_.size() && (bytes_[i / 8] >> (7 - i % 8) & 1) != 0;
+  }
+  /// The 32 bits from `i` on, the first one highest.
+  std::uint32_t window(std::size_t i) const {
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < 32; ++j)
+      bits = bits << 1 | std::uint32_t{bit(i + j)};
+    return bits;
+  }
+
+private:
+  std::array<std::uint8_t, used_key_bytes> bytes_{};
+};
+
+} // namespace
+
+Toeplitz::Toeplitz(std::span<const std::uint8_t> key, Way way) : way_(way) {
+  if (!has(way))
+    throw std::invalid_argument("Toeplitz: this processor has no carry-less multiplication; use "
+                                "Toeplitz::Way::table");
+  const KeyBits bits(key);
+  for (std::size_t word = 0; word < words; ++word)
+    for (std::size_t i = 0; i < 63; ++i)
+      windows_[word] |= std::uint64_t{bits.bit(32 * word + i)} << i;
+  if (way != Way::table) return;
+  auto table = std::make_shared<Table>();
+  for (std::size_t byte = 0; byte < max_hash_input; ++byte)
+    for (unsigned value = 0; value < 256; ++value)
+      for (unsigned i = 0; i < 8; ++i)
+        if ((value >> (7 - i) & 1) != 0) (*table)[byte][value] ^= bits.window(8 * byte + i);
+  table_ = std::move(table);
+}
+
+std::uint32_t Toeplitz::look_up(const std::byte* input, std::size_t bytes) const {
+  const Table& table = *table_;
+  std::uint32_t hash = 0;
+  for (std::size_t i = 0; i < bytes; ++i)
+    hash ^= table[i][std::to_integer<std::size_t>(input[i])];
+  return hash;
+}
+
+#ifdef __x86_64__
+
+bool Toeplitz::has(Way way) {
+  static const bool carryless =
+      __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1");
+  return way == Way::table || carryless;
+}
+
+// Word by word, the product of input and window as polynomials has the hash in its coefficients 31
+// to 62, its highest bit first: it is turned round at the end.
+__attribute__((target("pclmul,sse4.1"))) std::uint32_t
+Toeplitz::carryless(const std::byte* input, std::size_t count) const {
+  // Each word's bytes in descending order, in the lower half of 64 bits.
+  const __m128i order = _mm_set_epi8(-1, -1, -1, -1, 4, 5, 6, 7, -1, -1, -1, -1, 0, 1, 2, 3);
+  const auto* keys = reinterpret_cast<const __m128i*>(windows_.data());
+  __m128i even = _mm_setzero_si128();
+  __m128i odd = _mm_setzero_si128();
+  for (; count >= 2; count -= 2, input += 8, ++keys) {
+    const __m128i two =
+        _mm_shuffle_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(input)), order);
+    const __m128i key = _mm_load_si128(keys);
+    even = _mm_xor_si128(even, _mm_clmulepi64_si128(two, key, 0x00));
+    odd = _mm_xor_si128(odd, _mm_clmulepi64_si128(two, key, 0x11));
+  }
+  if (count != 0) {
+    const __m128i one = _mm_shuffle_epi8(_mm_loadu_si32(input), order);
+    even = _mm_xor_si128(even, _mm_clmulepi64_si128(one, _mm_load_si128(keys), 0x00));
+  }
+  const __m128i turned = _mm_srli_epi64(_mm_xor_si128(even, odd), 31);
+  const __m128i nibble = _mm_set1_epi8(0xf);
+  const __m128i mirror = _mm_set_epi8(15, 7, 11, 3, 13, 5, 9, 1, 14, 6, 10, 2, 12, 4, 8, 0);
+  const __m128i low = _mm_shuffle_epi8(mirror, _mm_and_si128(turned, nibble));
+  const __m128i high = _mm_shuffle_epi8(mirror, _mm_and_si128(_mm_srli_epi64(turned, 4), nibble));
+  const __m128i bytes = _mm_or_si128(_mm_slli_epi64(low, 4), high);
+  return __builtin_bswap32(static_cast<std::uint32_t>(_mm_cvtsi128_si32(bytes)));
+}
+
+#else
+
+bool Toeplitz::has(Way way) {
+  return way == Way::table;
+}
+
+std::uint32_t Toeplitz::carryless(const std::byte* input, std::size_t count) const {
+  return look_up(input, 4 * count);
+}
+
+#endif
+
+Toeplitz::Way Toeplitz::fastest() {
+  return has(Way::carryless) ? Way::carryless : Way::table;
+}
+
+std::uint32_t Toeplitz::hash(std::span<const std::byte> input) const {
+  if (input.empty() || input.size() % 4 != 0 || input.size() > max_hash_input)
+    throw std::invalid_argument(fmt::format("Toeplitz: an input of {} bytes is not 4, 8, .. {}",
+                                            input.size(), max_hash_input));
+  return way_ == Way::carryless ? carryless(input.data(), input.size() / 4)
+                                : look_up(input.data(), input.size());
+}
+
+} // namespace virtio::net
