@@ -77,6 +77,8 @@ public:
   void driver_ready() override;
   void transmit(Frame) override {}
   std::size_t frames() const { return frames_.size(); }
+  /// The i-th of them.
+  Frame frame(std::size_t i) const { return frames_.at(i).bytes; }
 
 private:
   struct Timed {

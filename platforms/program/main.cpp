@@ -5,6 +5,7 @@
 #include <virtio/platforms/program/executable.hpp>
 #include <virtio/platforms/program/migrate_command.hpp>
 #include <virtio/platforms/program/pcie_command.hpp>
+#include <virtio/platforms/program/rss_command.hpp>
 #include <virtio/platforms/program/sweep/sweep.hpp>
 
 #include <CLI/CLI.hpp>
@@ -134,6 +135,7 @@ int main(int argc, char** argv) {
 
   const auto pcie = add_pcie_command(app);
   const auto migrate = add_migrate_command(app);
+  const auto rss = add_rss_command(app);
 
   try {
     app.parse(argc, argv);
@@ -144,5 +146,6 @@ int main(int argc, char** argv) {
   if (sweep_command->parsed()) return sweep::sweep(sweep_arguments);
   if (app.got_subcommand("pcie")) return pcie();
   if (app.got_subcommand("migrate-check")) return migrate();
+  if (app.got_subcommand("rss")) return rss();
   return params(component);
 }

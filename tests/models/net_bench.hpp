@@ -19,6 +19,10 @@ using test::cut;
 using test::FunctionBench;
 using test::pattern;
 
+/// All with which headers are virtio_net_hdr.
+inline const FeatureSet plain_features =
+    FeatureSet(all_net_features).set(VIRTIO_NET_F_HASH_REPORT, false);
+
 /// Keeps what the device sends, and brings what the test sends.
 class TestWire final : public Wire {
 public:

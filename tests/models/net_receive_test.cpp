@@ -27,7 +27,7 @@ class NetReceive : public NetBench, public testing::WithParamInterface<bool> {
 protected:
   void SetUp() override { use(everything()); }
   static FeatureSet everything() {
-    return FeatureSet(all_net_features)
+    return FeatureSet(plain_features)
         .set(VIRTIO_NET_F_CTRL_RX, false)
         .set(VIRTIO_NET_F_CTRL_VLAN, false);
   }
