@@ -1,18 +1,11 @@
-// The Toeplitz hash by each way this processor has, beside DPDK's two; and a whole packet: parsed,
-// what is to be hashed chosen, hashed.
+// The Toeplitz hash by each way this processor has, beside DPDK's portable one; and a whole packet:
+// parsed, what is to be hashed chosen, hashed.
 #include <virtio/core/random.hpp>
 #include <virtio/net/hash.hpp>
 #include <virtio/net/pcap.hpp>
 
 #include <benchmark/benchmark.h>
 #include <rte_thash.h>
-#ifdef __x86_64__
-#pragma GCC push_options
-#pragma GCC target("gfni,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")
-#define __GFNI__ 1
-#define __AVX512F__ 1
-#include <rte_thash_x86_gfni.h>
-#endif
 
 namespace virtio::net {
 namespace {
@@ -61,22 +54,6 @@ void dpdk_softrss_be(benchmark::State& state) {
   });
 }
 
-#ifdef __x86_64__
-void dpdk_gfni(benchmark::State& state) {
-  if (!__builtin_cpu_supports("gfni") || !__builtin_cpu_supports("avx512vbmi"))
-    return state.SkipWithError("this processor has no GFNI");
-  const Work work;
-  std::array<std::uint64_t, 40> matrices{}; // any: the time does not depend on them
-  Random random(2);
-  random.fill(std::as_writable_bytes(std::span(matrices)));
-  run(state, work, [&](const auto& input, std::size_t size) {
-    return rte_thash_gfni(matrices.data(), reinterpret_cast<const std::uint8_t*>(input.data()),
-                          static_cast<int>(size));
-  });
-}
-#pragma GCC pop_options
-#endif
-
 void packets(benchmark::State& state, HashRules rules) {
   auto capture = ReplayWire::open(std::string(HASH_FORMS) + "/forms.pcap");
   if (!capture) return state.SkipWithError(capture.error().c_str());
@@ -96,9 +73,6 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK_CAPTURE(toeplitz, carryless, Toeplitz::Way::carryless)->Apply(sizes);
 BENCHMARK_CAPTURE(toeplitz, table, Toeplitz::Way::table)->Apply(sizes);
 BENCHMARK(dpdk_softrss_be)->Apply(sizes);
-#ifdef __x86_64__
-BENCHMARK(dpdk_gfni)->Apply(sizes);
-#endif
 BENCHMARK_CAPTURE(packets, outer, HashRules{.types = all_hash_types});
 BENCHMARK_CAPTURE(packets, inner, HashRules{.types = all_hash_types, .tunnels = all_tunnel_types});
 
