@@ -164,7 +164,7 @@ void DmaPort::drop_late_answer(const DmaTransaction& t) {
 void DmaPort::answer(DmaTransaction& t, DmaStatus status) {
   --directions_[t.write].in_flight;
   const bool write = t.write;
-  if (t.state != DmaTransaction::State::orphaned)
+  if (t.owner)
     t.owner->on_answer(t, status);
   else if (status != DmaStatus::cancelled)
     drop_late_answer(t);
@@ -173,8 +173,7 @@ void DmaPort::answer(DmaTransaction& t, DmaStatus status) {
 }
 
 std::optional<DmaStatus> DmaPort::withdrawn(const DmaTransaction& t) const {
-  if (t.state == DmaTransaction::State::orphaned || t.owner->scope().cancelled())
-    return DmaStatus::cancelled;
+  if (!t.owner || t.owner->scope().cancelled()) return DmaStatus::cancelled;
   if (!enabled_) return DmaStatus::address_error;
   return std::nullopt;
 }

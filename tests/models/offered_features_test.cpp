@@ -88,7 +88,7 @@ TEST_P(OfferedFeatures, NothingComesWithoutWhatItRequires) {
       {7, {1}},   {8, {1}},       {9, {7, 8}},    {10, {1}},  {54, {1}},  {55, {1}},
       {11, {0}},  {12, {0}},      {13, {11, 12}}, {14, {0}},  {56, {0}},  {18, {17}},
       {19, {17}}, {21, {17}},     {22, {17}},     {23, {17}}, {53, {17}}, {60, {17}},
-      {52, {17}}, {51, {60, 57}}, {61, {7, 8}}, {64, {60}}, {66, {65}}, {68, {67}}};
+      {52, {17}}, {51, {60, 57}}, {61, {7, 8}},   {64, {60}}, {66, {65}}, {68, {67}}};
   if (GetParam() != DeviceType::net) return; // the other types' features stand alone
   for (const auto& [feature, others] : required)
     EXPECT_TRUE(!device.offered().has(feature) || std::ranges::any_of(others, [&](unsigned o) {

@@ -19,8 +19,8 @@ void write_number(std::size_t number) {
 int run() {
   auto made = std::make_unique<TestWire>();
   TestWire& wire = *made;
-  test::FunctionBench bench(std::make_unique<Net>(
-      NetParams{.mtu = 65'535, .features = plain_features}, std::move(made)));
+  test::FunctionBench bench(
+      std::make_unique<Net>(NetParams{.mtu = 65'535, .features = plain_features}, std::move(made)));
   // VIRTIO_NET_F_GUEST_HDRLEN makes hdr_len exact; without it, it is a hint.
   bench.start(bench.function().features());
   le32 size;

@@ -104,13 +104,15 @@ protected:
       driver::Session session(machine.bus, *found[0], options(), machine.arena);
       EXPECT_EQ(session.negotiated() & features(), features());
       body(session);
+      // A reset may take an interrupt back that is on its way.
+      EXPECT_EQ(machine.slots.at(0).line->unclaimed(), 0u);
       session.reset();
     }));
     EXPECT_EQ(machine.error, "");
     EXPECT_EQ(machine.violations, std::vector<std::string>{});
     EXPECT_EQ(machine.msix.unexpected(), 0u);
     EXPECT_LE(interrupts(), requests * queue_count) << "as if they were not acknowledged";
-    EXPECT_EQ(machine.slots.at(0).line->unclaimed(), 0u);
+    EXPECT_LE(machine.slots.at(0).line->unclaimed(), 1u);
     EXPECT_LT(sc_core::sc_time_stamp(), sc_core::sc_time(50, sc_core::SC_MS))
         << "somebody waited for nothing";
   }
