@@ -30,7 +30,8 @@ constexpr Name of_every_type[] = {{28, "VIRTIO_F_INDIRECT_DESC"},
                                   {41, "VIRTIO_F_ADMIN_VQ"},
                                   {43, "VIRTIO_F_SUSPEND"}};
 
-// 5.1.3; bit 20 is missing from its list but used in its text, and bit 52 is that of the standard.
+// 5.1.3; bit 20 is missing from its list but used in its text, and bit 52 is here what
+// inner_hash_v7 offers, not VIRTIO_NET_F_VQ_NOTF_COAL.
 constexpr Name of_net[] = {{0, "VIRTIO_NET_F_CSUM"},
                            {1, "VIRTIO_NET_F_GUEST_CSUM"},
                            {2, "VIRTIO_NET_F_CTRL_GUEST_OFFLOADS"},
@@ -55,7 +56,7 @@ constexpr Name of_net[] = {{0, "VIRTIO_NET_F_CSUM"},
                            {23, "VIRTIO_NET_F_CTRL_MAC_ADDR"},
                            {50, "VIRTIO_NET_F_DEVICE_STATS"},
                            {51, "VIRTIO_NET_F_HASH_TUNNEL"},
-                           {52, "VIRTIO_NET_F_VQ_NOTF_COAL"},
+                           {52, "VIRTIO_NET_F_HASH_TUNNEL as proposed"},
                            {53, "VIRTIO_NET_F_NOTF_COAL"},
                            {54, "VIRTIO_NET_F_GUEST_USO4"},
                            {55, "VIRTIO_NET_F_GUEST_USO6"},

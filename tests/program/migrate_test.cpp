@@ -17,6 +17,7 @@ std::string platform(const std::string& device) {
   return "[platform]\nkind = \"riscv_virt\"\n[[device]]\nname = \"d\"\n" + device;
 }
 const std::string net = "type = \"net\"\ntransport = \"pci\"\n";
+const std::string rss = net + "queues = 2\nfeatures.rss = true\n";
 const std::string block = "type = \"block\"\ntransport = \"mmio\"\n";
 
 class Migrate : public testing::Test {
@@ -99,6 +100,25 @@ INSTANTIATE_TEST_SUITE_P(
                    "  number of queues: 9 at A, 5 at B: the driver may use every one of them\n"
                    "  max_virtqueue_pairs: 4 at A, 2 at B: the control queue is the one behind so "
                    "many pairs (5.1.2)\n"},
+        Difference{
+            "hash_types", rss, rss + "rss.hash_types = 3\n",
+            "  supported_hash_types: 0x1ff at A, 0x3 at B: the driver may have enabled every "
+            "one of these hash types (5.1.4)\n",
+            ""},
+        Difference{"key_size", rss + "rss.key_size = 52\n", rss,
+                   "  rss_max_key_size: 52 at A, 40 at B: the driver may use a key of that length "
+                   "(5.1.4)\n",
+                   ""},
+        Difference{"table_length", rss + "rss.table_length = 256\n", rss,
+                   "  rss_max_indirection_table_length: 256 at A, 128 at B: the driver may use an "
+                   "indirection table of that length (5.1.4)\n",
+                   ""},
+        Difference{"proposed_hash", rss + "proposals.inner_hash_v7 = true\n", rss,
+                   "  VIRTIO_NET_F_HASH_TUNNEL as proposed: offered at A, not offered at B: the "
+                   "driver may have accepted it (2.2)\n"
+                   "  supported_hash_types: 0xfff at A, 0x1ff at B: the driver may have enabled "
+                   "every one of these hash types (5.1.4)\n",
+                   ""},
         Difference{"slot", net + "slot = 3\n", net + "slot = 4\n",
                    "  transport and slot: pci 3 at A, pci 4 at B: the driver would look for it "
                    "elsewhere\n",
