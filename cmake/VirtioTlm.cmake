@@ -16,6 +16,7 @@ foreach(_folder IN LISTS _folders)
 endforeach()
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tlm ${VIRTIO_INCLUDE_ROOT}/virtio/tlm SYMBOLIC)
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/platforms ${VIRTIO_INCLUDE_ROOT}/virtio/platforms SYMBOLIC)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/rtl_bridge ${VIRTIO_INCLUDE_ROOT}/virtio/rtl SYMBOLIC)
 
 function(virtio_tlm_target name)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Werror)

@@ -29,22 +29,11 @@ const char* to_string(DmaStatus status) {
 
 const char* to_string(AccessKind kind) {
   switch (kind) {
-  case AccessKind::available:
-    return "available";
-  case AccessKind::descriptor:
-    return "descriptor";
-  case AccessKind::indirect:
-    return "indirect";
-  case AccessKind::driver_event:
-    return "driver event";
-  case AccessKind::data:
-    return "data";
-  case AccessKind::used:
-    return "used";
-  case AccessKind::device_event:
-    return "device event";
-  case AccessKind::message:
-    return "message";
+#define ACCESS_KIND(name, code, text)                                                              \
+  case AccessKind::name:                                                                           \
+    return text;
+#include <virtio/core/access_kinds.def>
+#undef ACCESS_KIND
   }
   return "?";
 }

@@ -27,14 +27,9 @@ const char* to_string(DmaStatus status);
 
 /// What an access is for. The kinds of the ring engine boundary, and interrupt messages.
 enum class AccessKind : std::uint8_t {
-  available,
-  descriptor,
-  indirect,
-  driver_event,
-  data,
-  used,
-  device_event,
-  message,
+#define ACCESS_KIND(name, code, text) name = code,
+#include <virtio/core/access_kinds.def>
+#undef ACCESS_KIND
 };
 const char* to_string(AccessKind kind);
 
