@@ -140,7 +140,7 @@ public:
     std::size_t at = 0;
     for (const std::uint32_t size : cuts) {
       const Piece piece = allocate(size);
-      std::memcpy(memory(piece.addr), readable.data() + at, size);
+      std::copy_n(readable.begin() + static_cast<std::ptrdiff_t>(at), size, memory(piece.addr));
       at += size;
       r.chain.pieces.push_back(piece);
     }

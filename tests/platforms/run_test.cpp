@@ -170,7 +170,8 @@ TEST_F(RunTest, TheTimedExampleReadsBackWhatItWrote) {
                                              "/platforms/riscv_virt/examples/timed.toml --out " +
                                 out.string());
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  for (const auto& device : summary()["devices"])
+  const json all = summary();
+  for (const auto& device : all["devices"])
     EXPECT_EQ(device["statistics"]["bytes_written"], 16384) << device;
 }
 

@@ -63,7 +63,8 @@ TEST(RssCommand, TheQueueIsThatOfTheMaskedHashOrTheUnclassified) {
 }
 
 TEST(RssCommand, EnabledTypesAreThoseOfTheList) {
-  for (const auto& packet : json_of("--types IPv4,IPv6")["packets"]) {
+  const auto shown = json_of("--types IPv4,IPv6");
+  for (const auto& packet : shown["packets"]) {
     const std::string report = packet["hash_report"];
     EXPECT_TRUE(report == "IPv4" || report == "IPv6" || report == "NONE") << report;
   }
