@@ -224,6 +224,9 @@ void PciAnalyserTap::learn() {
   }
   bars_known_ = true;
   if (std::exchange(learned_, true)) return;
+  constexpr std::uint16_t first_device_id = 0x1040; // virtio 1.4, 4.1.2
+  if (const auto id = at<std::uint16_t>(space, pci::vendor_id + 2); id > first_device_id)
+    analyser_.set_device_type(static_cast<std::uint16_t>(id - first_device_id));
   std::uint32_t cap = at<std::uint8_t>(space, pci::capabilities_pointer) & 0xfcu;
   for (int guard = 0; cap >= pci::header_end && guard < 48; ++guard) {
     learn_capability(space, cap);

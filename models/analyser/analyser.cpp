@@ -47,11 +47,16 @@ void Analyser::on_register(const RegisterAccess& access) {
 void Analyser::queue_live(std::uint16_t queue, const ObservedQueue& config) {
   const LiveQueue live = live_queue(queue, config, state_.negotiated());
   live_[queue] = live;
-  trackers_[queue] = QueueTracker::make(live, params_.max_pieces, report_);
+  auto& tracker = trackers_[queue] = QueueTracker::make(live, params_.max_pieces, report_);
+  if (type_rules_) {
+    type_rules_->queue_live(queue);
+    tracker->listen(type_rules_.get());
+  }
   ghosts_.erase(queue);
 }
 
 void Analyser::queue_gone(std::uint16_t queue) {
+  if (type_rules_) type_rules_->queue_gone(queue);
   trackers_.erase(queue);
   const auto live = live_.find(queue);
   if (live == live_.end()) return;
@@ -61,14 +66,35 @@ void Analyser::queue_gone(std::uint16_t queue) {
 }
 
 void Analyser::all_queues_gone() {
+  if (type_rules_) type_rules_->reset();
   trackers_.clear();
   live_.clear();
   ghosts_.clear();
 }
 
 void Analyser::notified(std::uint16_t queue, std::optional<NotificationData> data) {
+  if (type_rules_) type_rules_->notified(queue);
   if (const auto tracker = trackers_.find(queue); tracker != trackers_.end())
     tracker->second->notified(data);
+}
+
+// --- the device type
+// -------------------------------------------------------------------------------------
+
+void Analyser::device_type(std::uint16_t type) {
+  if (!type_rules_) type_rules_ = TypeRules::make(type, report_);
+}
+
+void Analyser::features_settled(const FeatureSet& offered, const FeatureSet& accepted) {
+  if (type_rules_) type_rules_->features_settled(offered, accepted);
+}
+
+void Analyser::config_read(std::uint64_t offset, unsigned width, std::uint64_t value) {
+  if (type_rules_) type_rules_->config_read(offset, width, value);
+}
+
+void Analyser::config_change_told() {
+  if (type_rules_) type_rules_->config_change_told();
 }
 
 // --- memory
@@ -153,6 +179,7 @@ void Analyser::finish(SimTime time) {
   report_.at(time);
   for (const auto& [index, tracker] : trackers_)
     tracker->finish();
+  if (type_rules_) type_rules_->finish();
 }
 
 } // namespace virtio::analyser

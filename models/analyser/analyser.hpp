@@ -10,6 +10,7 @@
 #include <virtio/analyser/mmio_registers.hpp>
 #include <virtio/analyser/pci_registers.hpp>
 #include <virtio/analyser/queue_tracker.hpp>
+#include <virtio/analyser/type_rules.hpp>
 #include <virtio/analyser/violation.hpp>
 
 #include <cstdint>
@@ -39,6 +40,9 @@ public:
 
   /// What the capabilities of a PCI function turned out to be.
   void set_pci_layout(const PciLayout& layout) { pci_.set_layout(layout); }
+  /// Of a PCI function, the Device ID without 0x1040; on virtio-mmio a register says it. The first
+  /// one counts.
+  void set_device_type(std::uint16_t type) { device_type(type); }
 
   void on_register(const RegisterAccess& access);
   void on_device_memory(const MemoryAccess& access);
@@ -61,6 +65,10 @@ private:
   void queue_gone(std::uint16_t queue) override;
   void all_queues_gone() override;
   void notified(std::uint16_t queue, std::optional<NotificationData> data) override;
+  void device_type(std::uint16_t type) override;
+  void features_settled(const FeatureSet& offered, const FeatureSet& accepted) override;
+  void config_read(std::uint64_t offset, unsigned width, std::uint64_t value) override;
+  void config_change_told() override;
 
   bool may_access_memory(const MemoryAccess& access);
   void report_unknown_access(const MemoryAccess& access);
@@ -71,6 +79,7 @@ private:
   DeviceState state_;
   MmioRegisters mmio_;
   PciRegisters pci_;
+  std::unique_ptr<TypeRules> type_rules_;
   std::map<std::uint16_t, std::unique_ptr<QueueTracker>> trackers_;
   std::map<std::uint16_t, LiveQueue> live_;
   std::map<std::uint16_t, Ghost> ghosts_;

@@ -77,6 +77,7 @@ void DeviceState::status_written(std::uint8_t value) {
   const std::uint8_t before = status_;
   if (risen & VIRTIO_STATUS_FEATURES_OK) {
     check_features();
+    listener_.features_settled(offered_, accepted_);
     negotiated_ = accepted_;
     features_refused_ = false;
     features_ok_unread_ = true;

@@ -53,6 +53,11 @@ public:
   /// So with all queues: the device was reset.
   virtual void all_queues_gone() = 0;
   virtual void notified(std::uint16_t queue, std::optional<NotificationData> data) = 0;
+  /// The identification says what kind of device it is.
+  virtual void device_type(std::uint16_t type) = 0;
+  virtual void features_settled(const FeatureSet& offered, const FeatureSet& accepted) = 0;
+  virtual void config_read(std::uint64_t offset, unsigned width, std::uint64_t value) = 0;
+  virtual void config_change_told() = 0;
 };
 
 class DeviceState {
@@ -83,6 +88,14 @@ public:
   void config_vector_read() { unverified_config_vector_.reset(); }
   void notified(std::uint32_t queue, std::optional<NotificationData> data);
   void config_written();
+  void device_type_read(std::uint32_t type) {
+    if (type <= 0xffff) listener_.device_type(static_cast<std::uint16_t>(type));
+  }
+  void config_read(std::uint64_t offset, unsigned width, std::uint64_t value) {
+    listener_.config_read(offset, width, value);
+  }
+  /// The driver saw an interrupt that says that the configuration changed.
+  void config_change_told() { listener_.config_change_told(); }
 
   Phase phase() const { return phase_; }
   /// What FEATURES_OK settled.

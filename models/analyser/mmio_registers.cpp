@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace virtio::analyser {
 namespace {
@@ -43,6 +44,7 @@ enum Register : std::uint32_t {
 
 constexpr std::uint32_t expected_magic = 0x7472'6976;
 constexpr std::uint32_t used_buffer_bit = 1;
+constexpr std::uint32_t config_change_bit = 2;
 constexpr std::uint32_t defined_interrupts = 3;
 
 constexpr std::uint32_t readable[] = {
@@ -96,7 +98,10 @@ void MmioRegisters::access(const RegisterAccess& a) {
   if (!well_formed(a)) return;
   if (a.offset >= config) {
     require_identified(config);
-    if (a.write) state_.config_written();
+    if (a.write)
+      state_.config_written();
+    else
+      state_.config_read(a.offset - config, a.width, a.value);
     return;
   }
   const auto offset = static_cast<std::uint32_t>(a.offset);
@@ -125,6 +130,7 @@ void MmioRegisters::identify(std::uint32_t offset, std::uint32_t value) {
     report_.add(Rule::MMIO_DEV_002, {}, [&] { return fmt::format("Version reads as {}", value); });
   } else {
     device_id_read_ = true;
+    state_.device_type_read(value);
     if (value == 0 && !to_be_left_alone_) to_be_left_alone_ = Rule::MMIO_DRV_006;
   }
 }
@@ -160,6 +166,8 @@ void MmioRegisters::interrupt_status_read(std::uint32_t value) {
   if (value & ~defined_interrupts)
     report_.add(Rule::MMIO_DEV_004, {},
                 [&] { return fmt::format("InterruptStatus reads as {:#x}", value); });
+  if ((value & config_change_bit) && !std::exchange(config_bit_shown_, true))
+    state_.config_change_told();
   if (!(value & used_buffer_bit) || used_bit_shown_) return;
   used_bit_shown_ = true;
   if (unseen_updates_ == 0)
@@ -255,12 +263,14 @@ void MmioRegisters::write(std::uint32_t offset, std::uint32_t value) {
       });
     interrupt_status_read_ = false;
     if (value & used_buffer_bit) used_bit_shown_ = false;
+    if (value & config_change_bit) config_bit_shown_ = false;
     break;
   case status:
     if ((value & 0xff) == 0) {
       device_features_sel_.reset();
       driver_features_sel_.reset();
       used_bit_shown_ = false;
+      config_bit_shown_ = false;
       interrupt_status_read_ = false;
     }
     state_.status_written(static_cast<std::uint8_t>(value));

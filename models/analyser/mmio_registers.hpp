@@ -36,6 +36,7 @@ private:
   std::uint32_t queue_sel_ = 0;
   bool interrupt_status_read_ = false; // since the last InterruptACK
   bool used_bit_shown_ = false;        // bit 0 read as 1 and not acknowledged
+  bool config_bit_shown_ = false;      // so with bit 1
   std::uint64_t unseen_updates_ = 0;
 };
 

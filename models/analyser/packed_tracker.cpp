@@ -202,6 +202,7 @@ void PackedTracker::end_list(std::uint16_t id) {
 /// then is dropped.
 void PackedTracker::first_unavailable(std::uint64_t shown) {
   cache_.erase_older(shown);
+  caught_up();
   if (!announced_) return;
   const RingIndex said = *std::exchange(announced_, std::nullopt);
   if (said != next_avail_)

@@ -8,7 +8,8 @@ namespace virtio::analyser {
 namespace {
 
 constexpr std::uint16_t VIRTIO_MSI_NO_VECTOR = 0xffff;
-constexpr std::uint8_t queue_interrupt = 1;          // ISR status, 4.1.4.5
+constexpr std::uint8_t queue_interrupt = 1; // ISR status, 4.1.4.5
+constexpr std::uint8_t config_interrupt = 2;
 constexpr std::uint32_t command_bus_master = 1 << 2; // PCI Local Bus 3.0, 6.2.2
 constexpr std::uint32_t msix_enable = 1 << 15;       // PCI Local Bus 3.0, 6.8.2.3
 constexpr std::uint32_t msix_table_size = 0x7ff;
@@ -302,6 +303,7 @@ void PciRegisters::isr(const RegisterAccess& a) {
     report_.add(Rule::PCI_DRV_025, {}, [] { return "ISR status was read, MSI-X is enabled"; });
   else if (a.value & queue_interrupt)
     interrupt_seen("bit 0 of ISR status is set");
+  if (a.value & config_interrupt) state_.config_change_told();
 }
 
 void PciRegisters::msix_control(const RegisterAccess& a) {
@@ -345,7 +347,12 @@ std::optional<std::uint16_t> PciRegisters::message(const MemoryAccess& access) c
 }
 
 void PciRegisters::message_sent(std::uint16_t vector) {
-  if (vector == state_.config_vector()) return; // may tell of the configuration
+  if (vector == state_.config_vector()) { // may tell of the configuration
+    const bool shared = std::ranges::any_of(
+        state_.queues(), [&](const auto& q) { return q.second.vector == vector; });
+    if (!shared) state_.config_change_told();
+    return;
+  }
   interrupt_seen("a message was sent");
 }
 
@@ -355,7 +362,10 @@ void PciRegisters::message_sent(std::uint16_t vector) {
 void PciRegisters::device_config(const RegisterAccess& a) {
   if (!naturally_aligned(a))
     report_.add(Rule::PCI_DRV_005, {}, [&] { return describe(a, "the device configuration"); });
-  if (a.write) state_.config_written();
+  if (a.write)
+    state_.config_written();
+  else
+    state_.config_read(a.offset, a.width, a.value);
 }
 
 void PciRegisters::configuration_access(const RegisterAccess& a) {

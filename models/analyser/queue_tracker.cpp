@@ -75,6 +75,8 @@ bool QueueTracker::data_access(const MemoryAccess& access) {
     const Overlap part = overlap(addr, p.len, access);
     if (!part) continue;
     found = true;
+    if (listener_ && access.write == (p.kind == PieceKind::writable))
+      show_data(p, part, addr, access);
     if (!access.write) continue;
     if (p.kind == PieceKind::writable) {
       may_be_written = true;
@@ -96,6 +98,13 @@ bool QueueTracker::data_access(const MemoryAccess& access) {
   return found;
 }
 
+void QueueTracker::show_data(const Piece& piece, const Overlap& part, std::uint64_t addr,
+                             const MemoryAccess& access) {
+  if (piece.kind == PieceKind::table) return;
+  listener_->data(queue_.index, piece.buffer, access.write, piece.offset + part.begin,
+                  access.data.subspan(addr + part.begin - raw(access.addr), part.end - part.begin));
+}
+
 // --- buffers
 // -----------------------------------------------------------------------------------------
 
@@ -103,7 +112,14 @@ QueueTracker::Buffer& QueueTracker::expose() {
   const std::uint64_t number = next_number_++;
   Buffer& buffer = buffers_[number];
   buffer.number = number;
+  if (listener_) listener_->available(queue_.index, number);
   return buffer;
+}
+
+void QueueTracker::buffer_completed(Buffer& buffer) {
+  buffer.complete = true;
+  if (listener_)
+    listener_->complete(queue_.index, buffer.number, buffer.readable_len, buffer.writable_len);
 }
 
 void QueueTracker::set_key(Buffer& buffer, std::uint16_t key) {
@@ -120,14 +136,14 @@ QueueTracker::Buffer* QueueTracker::find_key(std::uint16_t key) {
 }
 
 void QueueTracker::remember_piece(Buffer& buffer, std::uint64_t addr, std::uint64_t len,
-                                  PieceKind kind) {
+                                  PieceKind kind, std::uint64_t offset) {
   if (len == 0) return;
   if (pieces_.size() >= max_pieces_) {
     pieces_left_out_ = true;
     return;
   }
   longest_piece_ = std::max(longest_piece_, len);
-  buffer.pieces.push_back(pieces_.emplace(addr, Piece{len, kind, buffer.number}));
+  buffer.pieces.push_back(pieces_.emplace(addr, Piece{len, kind, buffer.number, offset}));
 }
 
 void QueueTracker::append(Buffer& buffer, const Desc& desc) {
@@ -139,8 +155,10 @@ void QueueTracker::append(Buffer& buffer, const Desc& desc) {
                          "bytes",
                          buffer.elements - 1, desc.addr, buffer.writable_len);
     });
-  (writable ? buffer.writable_len : buffer.readable_len) += desc.len;
-  remember_piece(buffer, desc.addr, desc.len, writable ? PieceKind::writable : PieceKind::readable);
+  std::uint64_t& len = writable ? buffer.writable_len : buffer.readable_len;
+  remember_piece(buffer, desc.addr, desc.len, writable ? PieceKind::writable : PieceKind::readable,
+                 len);
+  len += desc.len;
 }
 
 bool QueueTracker::open_table(Buffer& buffer, const Desc& desc) {
@@ -157,7 +175,7 @@ bool QueueTracker::open_table(Buffer& buffer, const Desc& desc) {
     });
     return false;
   }
-  remember_piece(buffer, desc.addr, desc.len, PieceKind::table);
+  remember_piece(buffer, desc.addr, desc.len, PieceKind::table, 0);
   tables_.push_back({.buffer = buffer.number,
                      .addr = desc.addr,
                      .entries = desc.len / 16,
@@ -219,6 +237,7 @@ void QueueTracker::check_length(const Buffer& buffer, std::uint64_t written_len)
 
 void QueueTracker::release(std::map<std::uint64_t, Buffer>::iterator found) {
   Buffer& buffer = found->second;
+  if (listener_) listener_->used(queue_.index, buffer.number);
   forget(buffer);
   close_table_of(buffer.number);
   for (const auto& piece : buffer.pieces) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <virtio/analyser/descriptor_cache.hpp>
+#include <virtio/analyser/type_rules.hpp>
 #include <virtio/analyser/violation.hpp>
 #include <virtio/core/features.hpp>
 #include <virtio/core/ring_engine.hpp>
@@ -37,6 +38,9 @@ public:
   /// The tracker for the queue's format. `max_pieces` bounds the memory pieces it remembers.
   static std::unique_ptr<QueueTracker> make(const LiveQueue& queue, std::size_t max_pieces,
                                             Report& report);
+
+  /// Who hears of the buffers, if anybody.
+  void listen(BufferListener* listener) { listener_ = listener; }
 
   /// An access of the device. Returns false when it has nothing to do with this queue.
   bool device_access(const MemoryAccess& access);
@@ -72,6 +76,7 @@ protected:
     std::uint64_t len;
     PieceKind kind;
     std::uint64_t buffer; // its number
+    std::uint64_t offset; // among the buffer's bytes of this kind
   };
   struct Buffer {
     std::uint64_t number = 0; // in availability order
@@ -122,7 +127,11 @@ protected:
   /// A descriptor with INDIRECT. False when there is no table to walk.
   bool open_table(Buffer& buffer, const Desc& desc);
   void close_table_of(std::uint64_t buffer);
-  void buffer_completed(Buffer& buffer) { buffer.complete = true; }
+  void buffer_completed(Buffer& buffer);
+  /// The device saw that nothing more is available.
+  void caught_up() {
+    if (listener_) listener_->caught_up(queue_.index);
+  }
   /// What the device says in a used element or descriptor. Returns the buffers that it hands back:
   /// one, or in order a batch; none when there is no such buffer.
   struct Returned {
@@ -144,13 +153,17 @@ protected:
 
 private:
   bool data_access(const MemoryAccess& access);
-  void remember_piece(Buffer& buffer, std::uint64_t addr, std::uint64_t len, PieceKind kind);
+  void remember_piece(Buffer& buffer, std::uint64_t addr, std::uint64_t len, PieceKind kind,
+                      std::uint64_t offset);
+  void show_data(const Piece& piece, const Overlap& part, std::uint64_t addr,
+                 const MemoryAccess& access);
   void read_tables(const MemoryAccess& access);
   void walk_tables();
   void release(std::map<std::uint64_t, Buffer>::iterator buffer);
   void check_length(const Buffer& buffer, std::uint64_t written_len);
 
   Report& report_;
+  BufferListener* listener_ = nullptr;
   std::size_t max_pieces_;
   bool pieces_left_out_ = false;
   std::uint64_t next_number_ = 0;

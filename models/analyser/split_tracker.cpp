@@ -91,6 +91,7 @@ void SplitTracker::avail_idx_read(std::uint16_t idx) {
     heads_.erase(slot(avail_idx_));
     walks_.push_back({expose().number, slot(avail_idx_), access_number_, {}});
   }
+  caught_up();
 }
 
 void SplitTracker::avail_entries_read(const MemoryAccess& access) {

@@ -34,6 +34,7 @@ private:
 };
 
 template <class Bench> void upset(Bench& t, Chaos& chaos, FeatureSet features) {
+  if (chaos.below(2)) t.analyser.set_device_type(1); // with rules about what buffers hold
   t.bring_up(features);
   for (int i = 0; i < 3000; ++i) {
     const auto data = chaos.bytes();

@@ -299,7 +299,10 @@ TEST_P(SeveralQueues, OfANetworkDeviceKeepFlowsApartAndFramesWhole) {
   EXPECT_TRUE(ended);
   EXPECT_EQ(machine.error, "");
   EXPECT_EQ(device.last_error(), RingError::none) << to_string(device.last_error());
-  EXPECT_EQ(machine.violations, std::vector<std::string>{});
+  // No pairs, and too many: on purpose.
+  ASSERT_EQ(machine.violations.size(), GetParam().dmi ? 0u : 1u);
+  for (const std::string& violation : machine.violations)
+    EXPECT_NE(violation.find("NET-DRV-045"), std::string::npos) << violation;
 }
 
 } // namespace

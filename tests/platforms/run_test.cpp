@@ -195,6 +195,24 @@ TEST_F(RunTest, TheDriverCheckerFindsWhatUBootDoesWrongAndNothingElse) {
   }
 }
 
+TEST_F(RunTest, TheDriverCheckerFindsNothingElseWrongWithUBootsNetwork) {
+  std::string toml = "own_driver = true\ncheck_driver = true\n";
+  for (const std::string transport : {"mmio", "pci"})
+    toml += "[[device]]\nname = \"" + transport + "\"\ntype = \"net\"\ntransport = \"" + transport +
+            "\"\nwire = \"dhcp\"\n";
+  toml += prompt_steps + step("setenv autoload no; setenv ethact virtio-net#0; dhcp") +
+          step("", "DHCP client bound to address") + step("setenv ethact virtio-net#1; dhcp") +
+          step("", "DHCP client bound to address");
+  const auto result = run(toml);
+  EXPECT_EQ(result.exit_code, 0) << result.err << result.out;
+  for (const auto& device : summary()["devices"]) {
+    EXPECT_GE(device["statistics"]["tx_frames"], 2) << device;
+    ASSERT_EQ(device["violations"].size(), 2u) << device["violations"];
+    EXPECT_EQ(device["violations"][0]["id"], "GEN-DRV-017");
+    EXPECT_EQ(device["violations"][1]["id"], "GEN-DRV-018");
+  }
+}
+
 TEST_F(RunTest, WithoutTheDriverCheckerNothingIsSaidOfViolations) {
   EXPECT_EQ(
       run("[[device]]\nname = \"rng\"\ntype = \"entropy\"\ntransport = \"mmio\"\n" + prompt_steps)
