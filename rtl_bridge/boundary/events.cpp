@@ -101,9 +101,9 @@ std::string details(const BoundaryEvent& e) {
   case Group::credit:
     return fmt::format("{}", e.count);
   case Group::segment:
-    return fmt::format("chain {} {:#x} +{}{}{}{}", e.chain, raw(e.address), e.length,
+    return fmt::format("chain {} {:#x} +{}{}{}{}{}", e.chain, raw(e.address), e.length,
                        e.writable ? " writable" : "", e.first ? " first" : "",
-                       e.last ? " last" : "");
+                       e.last ? " last" : "", e.error ? " error" : "");
   case Group::completion:
     return fmt::format("chain {} written {}{}{}", e.chain, e.written, e.hints.more ? " more" : "",
                        e.hints.full ? " full" : "");

@@ -73,6 +73,7 @@ struct BoundaryEvent {
   bool writable = false;     ///< segment: device-writable
   bool first = false;        ///< segment: of its chain
   bool last = false;         ///< segment: of its chain; read response: last beat of its tag
+  bool error = false;        ///< segment: without a buffer; its chain ends here, malformed
   std::uint32_t written = 0; ///< completion: bytes
   CompletionHints hints;     ///< completion
   std::uint16_t vector = 0;  ///< interrupt; command enable
