@@ -104,9 +104,13 @@ AnalyserTap::AnalyserTap(sc_core::sc_module_name name, AnalyserTapParams params,
           "dma",
           [this](const auto& t) {
             if (due(t, false)) show_memory(t);
+            if (t.is_read()) asked_[&t] = now();
           },
           [this](const auto& t) {
-            if (due(t, true)) show_memory(t);
+            const auto asked = asked_.find(&t);
+            const SimTime since = asked == asked_.end() ? now() : asked->second;
+            if (asked != asked_.end()) asked_.erase(asked);
+            if (due(t, true)) show_memory(t, since < now() ? std::optional(since) : std::nullopt);
           }),
       analyser_({.device = std::move(params.device),
                  .pci = pci,
@@ -127,9 +131,10 @@ void AnalyserTap::show(RegisterSpace space, std::uint64_t offset,
   show(space, offset, transaction.get_data_length(), transaction.is_write(), data_of(transaction));
 }
 
-void AnalyserTap::show_memory(const tlm::tlm_generic_payload& transaction) {
-  analyser_.on_device_memory(
-      {now(), GuestAddr{transaction.get_address()}, bytes_of(transaction), transaction.is_write()});
+void AnalyserTap::show_memory(const tlm::tlm_generic_payload& transaction,
+                              std::optional<SimTime> asked) {
+  analyser_.on_device_memory({now(), GuestAddr{transaction.get_address()}, bytes_of(transaction),
+                              transaction.is_write(), asked});
 }
 
 // --- virtio-mmio

@@ -15,7 +15,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -70,7 +72,9 @@ protected:
   analyser::Analyser analyser_;
 
 private:
-  void show_memory(const tlm::tlm_generic_payload& transaction);
+  void show_memory(const tlm::tlm_generic_payload& transaction,
+                   std::optional<SimTime> asked = std::nullopt);
+  std::unordered_map<const tlm::tlm_generic_payload*, SimTime> asked_; // reads under way
 };
 
 /// In front of a virtio-mmio window, whose addresses begin at 0.

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace virtio::analyser {
@@ -35,12 +36,15 @@ struct RegisterAccess {
   std::uint64_t value = 0; ///< the first 8 bytes, little-endian
 };
 
-/// One access to memory, when it was performed; a read with the bytes it returned.
+/// One access to memory, when it was performed; a read with the bytes it returned, when they
+/// arrived.
 struct MemoryAccess {
   SimTime time;
   GuestAddr addr{};
   std::span<const std::byte> data;
   bool write = false;
+  /// A read that took time: when it set out. Its bytes are of some time between the two.
+  std::optional<SimTime> asked{};
 };
 
 } // namespace virtio::analyser

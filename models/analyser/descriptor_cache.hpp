@@ -49,6 +49,7 @@ public:
     std::array<std::byte, descriptor_bytes> bytes{};
     std::uint16_t known = 0; // a bit for each byte
     std::uint64_t number = 0;
+    std::optional<SimTime> asked; // as the access has it
     bool complete() const { return known == 0xffff; }
   };
 
@@ -74,6 +75,7 @@ public:
         entry->known |= static_cast<std::uint16_t>(1u << at % descriptor_bytes);
       }
       entry->number = number;
+      entry->asked = access.asked;
       if (entry->complete()) completed(i, *entry);
     }
   }

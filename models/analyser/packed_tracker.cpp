@@ -100,7 +100,7 @@ void PackedTracker::read_lists() {
     cache_.erase(address(at.index));
     if (!packed::available(flags_of(shown.bytes), at.wrap)) {
       if (!walk_) {
-        first_unavailable(shown.number);
+        first_unavailable(shown);
         return;
       }
       // A beat of the same access may have been sampled before the first descriptor was.
@@ -198,12 +198,11 @@ void PackedTracker::end_list(std::uint16_t id) {
   walk_.reset();
 }
 
-/// Access number `shown` saw the next descriptor unavailable: what was read of later ones up to
-/// then is dropped.
-void PackedTracker::first_unavailable(std::uint64_t shown) {
-  cache_.erase_older(shown);
+/// The next descriptor is unavailable: what was read of later ones up to then is dropped.
+void PackedTracker::first_unavailable(const DescriptorCache::Entry& shown) {
+  cache_.erase_older(shown.number);
   caught_up();
-  if (!announced_) return;
+  if (!announced_ || may_precede(shown.asked, announced_at_)) return;
   const RingIndex said = *std::exchange(announced_, std::nullopt);
   if (said != next_avail_)
     violation(Rule::PACKED_DRV_004, [&] {
@@ -332,7 +331,9 @@ void PackedTracker::notified(std::optional<NotificationData> data) {
     return;
   }
   // More than a round ahead is a round behind: the notification was overtaken.
-  if (distance(next_avail_, said) <= queue_.size) announced_ = said;
+  if (distance(next_avail_, said) > queue_.size) return;
+  announced_ = said;
+  announced_at_ = now();
 }
 
 void PackedTracker::driver_access(const MemoryAccess& access) {

@@ -39,7 +39,7 @@ private:
   bool begin_list(const DescriptorCache::Entry& entry);
   bool step(std::uint16_t index, const Bytes& bytes);
   void end_list(std::uint16_t id);
-  void first_unavailable(std::uint64_t shown);
+  void first_unavailable(const DescriptorCache::Entry& shown);
   void driver_event_seen(std::uint32_t event);
   void used_written(std::uint16_t index, const packed::Used& used);
   void take_used();
@@ -59,6 +59,7 @@ private:
   std::unordered_map<std::uint16_t, Bytes> owned_;
   std::unordered_map<std::uint16_t, packed::Used> used_; // written ahead of the one that is due
   std::optional<RingIndex> announced_; // by a notification, not yet compared with the ring
+  SimTime announced_at_{};
 };
 
 } // namespace virtio::analyser

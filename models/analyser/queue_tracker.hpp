@@ -57,6 +57,11 @@ public:
   std::uint64_t used_updates() const { return used_updates_; }
 
 protected:
+  SimTime now() const { return report_.now(); }
+  /// Whether a read that was `asked` for then may have been performed before `when`.
+  static bool may_precede(std::optional<SimTime> asked, SimTime when) {
+    return asked && *asked <= when;
+  }
   /// Rules that both formats have, each in a statement of its own.
   struct FormatRules {
     Rule writable_first, indirect_not_negotiated, readable_written, table_written, bad_table,

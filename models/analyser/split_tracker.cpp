@@ -46,7 +46,7 @@ void SplitTracker::area_read(const MemoryAccess& access) {
     return buffer == buffers_.end() || (!walk.wanted && buffer->second.keyed);
   });
   // Last: what it proves is proven for later reads only.
-  if (extract(access, raw(split::avail_idx(avail)), value)) avail_idx_read(value);
+  if (extract(access, raw(split::avail_idx(avail)), value)) avail_idx_read(value, access.asked);
 }
 
 void SplitTracker::avail_flags_seen(std::uint16_t flags) {
@@ -58,7 +58,7 @@ void SplitTracker::avail_flags_seen(std::uint16_t flags) {
   }
 }
 
-void SplitTracker::avail_idx_read(std::uint16_t idx) {
+void SplitTracker::avail_idx_read(std::uint16_t idx, std::optional<SimTime> asked) {
   const auto added = static_cast<std::uint16_t>(idx - avail_idx_);
   const auto exposed = static_cast<std::uint16_t>(idx - used_idx_);
   if (added > queue_.size) {
@@ -78,7 +78,7 @@ void SplitTracker::avail_idx_read(std::uint16_t idx) {
     give_up();
     return;
   }
-  if (notified_idx_) {
+  if (notified_idx_ && !may_precede(asked, notified_at_)) {
     const auto announced = static_cast<std::uint16_t>(*notified_idx_ - avail_idx_);
     if (announced > added && announced <= 0x8000)
       violation(Rule::SPLIT_LAY_004, [&] {
@@ -356,8 +356,10 @@ void SplitTracker::used_idx_written(std::uint16_t idx) {
 // ---------------------------------------------------------------------------------------
 
 void SplitTracker::notified(std::optional<NotificationData> data) {
-  if (data)
+  if (data) {
     notified_idx_ = static_cast<std::uint16_t>(data->next_off | (data->next_wrap ? 0x8000 : 0));
+    notified_at_ = now();
+  }
   if (!driver_) return;
   if (driver_->must_not_notify)
     violation(has(VIRTIO_F_EVENT_IDX) ? Rule::SPLIT_DRV_024 : Rule::SPLIT_DRV_020, [&] {

@@ -51,7 +51,7 @@ private:
   void forget(const Buffer& buffer) override;
 
   void avail_flags_seen(std::uint16_t flags);
-  void avail_idx_read(std::uint16_t idx);
+  void avail_idx_read(std::uint16_t idx, std::optional<SimTime> asked);
   void avail_entries_read(const MemoryAccess& access);
   void descriptor_read(std::uint16_t index, const split::Desc& desc);
   void advance(Walk& walk);
@@ -77,6 +77,7 @@ private:
   std::unordered_map<std::uint16_t, std::uint16_t> heads_; // by slot, of exposed entries
   std::unordered_map<std::uint16_t, UsedSlot> used_elems_; // by slot, not covered by idx yet
   std::optional<std::uint16_t> notified_idx_; // notification data not yet compared with the idx
+  SimTime notified_at_{};
   std::optional<DriverView> driver_;
 };
 

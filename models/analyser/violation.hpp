@@ -38,6 +38,7 @@ public:
       : device_(std::move(device)), recommendations_(recommendations), sink_(std::move(sink)) {}
 
   void at(SimTime time) { now_ = time; }
+  SimTime now() const { return now_; }
   /// `evidence()` gives the text.
   template <class Evidence>
   void add(Rule rule, std::optional<std::uint16_t> queue, Evidence&& evidence) {
