@@ -272,20 +272,21 @@ std::optional<TransmitPlan> Net::plan_for(std::span<const std::byte> bytes) cons
   return plan;
 }
 
-void Net::transmitted(QueueIndex queue, std::span<const std::byte> bytes) {
+void Net::transmitted(QueueIndex queue, std::span<const std::byte> bytes, std::size_t frame,
+                      bool more) {
   const auto plan = plan_for(bytes);
   if (!plan) {
     ++stats_.tx_malformed;
   } else if (!link_up_) {
-    ++stats_.tx_no_link;
+    if (!more) ++stats_.tx_no_link;
   } else {
     const Frame packet = without_header(bytes);
-    if (enabled_pairs() > 1)
+    if (enabled_pairs() > 1 && frame == 0)
       steering_.transmitted(packet, static_cast<std::uint16_t>(pair_of(queue)));
     if (plan->unchanged())
       send(packet);
     else
-      send(*plan);
+      send(*plan, frame, more);
   }
 }
 
@@ -295,28 +296,33 @@ void Net::send(Frame frame) {
   wire_->transmit(frame);
 }
 
-/// A frame may set off a reset, which ends the packet, and another transmission, which needs a
-/// buffer of its own.
-void Net::send(const TransmitPlan& plan) {
+/// Frame `frame` of a packet if `more` follow later, otherwise all from there on. A frame may set
+/// off a reset, which ends the packet, and another transmission, which needs a buffer of its own.
+void Net::send(const TransmitPlan& plan, std::size_t frame, bool more) {
   const std::uint32_t before = transmit_aborts_;
   std::vector<std::byte> buffer = std::move(segment_);
-  if (plan.frames() > 1) ++stats_.tx_segmented;
-  ++fragment_id_;
-  for (std::size_t i = 0; i < plan.frames() && transmit_aborts_ == before; ++i) {
-    buffer.resize(plan.size(i));
-    plan.write(i, buffer);
+  if (plan.frames() > 1 && !more) ++stats_.tx_segmented;
+  if (!more) ++fragment_id_;
+  const std::size_t end = more ? frame + 1 : plan.frames();
+  for (; frame < end && transmit_aborts_ == before; ++frame) {
+    buffer.resize(plan.size(frame));
+    plan.write(frame, buffer);
     send(buffer);
   }
   segment_ = std::move(buffer);
 }
 
-SimTime Net::leaves_at(std::span<const std::byte> bytes) {
+Departure Net::departure(std::span<const std::byte> bytes) {
   const SimTime ready = transmit_steps_.take(host().executor().now());
   const auto plan = plan_for(bytes);
-  if (!plan || !link_up_) return ready;
-  const std::size_t last = plan->frames() - 1;
-  return transmit_line_.transfer(ready, last * bits_on_wire(plan->size(0)) +
-                                            bits_on_wire(plan->size(last)));
+  if (!plan || !link_up_) return {.ready = ready};
+  const Departure departure{.ready = ready,
+                            .line = transmit_line_,
+                            .frames = plan->frames(),
+                            .bits = bits_on_wire(plan->size(0)),
+                            .last_bits = bits_on_wire(plan->size(plan->frames() - 1))};
+  transmit_line_.transfer(ready, (departure.frames - 1) * departure.bits + departure.last_bits);
+  return departure;
 }
 
 void Net::on_frame(Frame frame) {

@@ -134,11 +134,12 @@ private:
   void use_offloads(const FeatureSet& offloads);
   std::optional<TransmitPlan> plan_for(std::span<const std::byte> bytes) const;
   void send(Frame frame);
-  void send(const TransmitPlan& plan);
+  void send(const TransmitPlan& plan, std::size_t frame, bool more);
   void abort_transmission(QueueIndex queue);
   void receive_idle() override;
-  void transmitted(QueueIndex queue, std::span<const std::byte> bytes) override;
-  SimTime leaves_at(std::span<const std::byte> bytes) override;
+  void transmitted(QueueIndex queue, std::span<const std::byte> bytes, std::size_t frame,
+                   bool more) override;
+  Departure departure(std::span<const std::byte> bytes) override;
 
   std::size_t header_bytes() const;
   Frame without_header(std::span<const std::byte> bytes) const;

@@ -11,6 +11,7 @@ void TransmitQueue::on_chain(Chain& chain) {
   Slot& slot = slots_.push();
   slot.chain = &chain;
   slot.state = Slot::State::moving;
+  slot.frame = 0;
   host_->dma(index_).scope().start([&] { return read(slot); });
 }
 
@@ -58,7 +59,7 @@ bool TransmitQueue::finish_front(const Scope& scope) {
     return false;
   }
   slots_.pop(); // its slot is not used again before its chain is returned
-  owner_.transmitted(index_, slot.bytes);
+  owner_.transmitted(index_, slot.bytes, slot.frame, false);
   if (scope.cancelled()) return false;
   host_->complete(*chain, 0, {.full = true}); // read as far as it will ever be
   return true;
@@ -70,10 +71,23 @@ void TransmitQueue::depart(Scope& scope) {
     Slot& slot = slots_[departed_];
     if (slot.state == Slot::State::moving) break;
     const bool failed = slot.state == Slot::State::failed;
-    slot.leaves_at = failed ? scope.executor().now() : owner_.leaves_at(slot.bytes);
+    slot.departure = failed ? Departure{.ready = scope.executor().now()} //
+                            : owner_.departure(slot.bytes);
+    slot.leaves_at = slot.departure.next(slot.departure.frames);
   }
   if (departed_ > 0 && !std::exchange(sending_, true))
     scope.start([&] { return finish_in_time(scope); });
+}
+
+/// The front's next frame has left. False when it was the last, or a reset came.
+bool TransmitQueue::send_front(const Scope& scope) {
+  Slot& slot = slots_.front();
+  if (slot.frame + 1 >= slot.departure.frames) return false;
+  owner_.transmitted(index_, slot.bytes, slot.frame, true);
+  if (scope.cancelled()) return false;
+  ++slot.frame;
+  slot.leaves_at = slot.departure.next(slot.departure.frames - slot.frame);
+  return true;
 }
 
 Task<> TransmitQueue::finish_in_time(Scope& scope) {
@@ -84,6 +98,8 @@ Task<> TransmitQueue::finish_in_time(Scope& scope) {
       const bool elapsed = co_await delay(scope, leaves_at - now);
       if (!elapsed) co_return;
     }
+    if (send_front(scope)) continue;
+    if (scope.cancelled()) co_return;
     --departed_;
     if (!finish_front(scope)) co_return;
   }

@@ -1,10 +1,11 @@
 // One transmit queue (virtio 1.4, 5.1.6.2): reads several frames from guest memory at a time and
 // hands them on in the order of the queue, each before its chain is returned: at once, or when the
-// wire has taken it.
+// wire has taken it, frame by frame.
 #pragma once
 
 #include <virtio/core/device_function.hpp>
 #include <virtio/core/fifo.hpp>
+#include <virtio/core/serial_line.hpp>
 
 #include <cstdint>
 #include <span>
@@ -12,16 +13,30 @@
 
 namespace virtio::net {
 
+/// When the frames of a packet leave, one after the other; the wire is taken for all of them.
+struct Departure {
+  SimTime ready{};                ///< for the wire
+  SerialLine line = SerialLine(); ///< as it was before the next frame
+  std::size_t frames = 1;
+  std::uint64_t bits = 0;      ///< of each frame but the last
+  std::uint64_t last_bits = 0; ///< of the last
+
+  /// When the next frame will have left, of which `left` are there.
+  SimTime next(std::size_t left) { return line.transfer(ready, left > 1 ? bits : last_bits); }
+};
+
 class TransmitQueue {
 public:
   class Owner {
   public:
     virtual ~Owner() = default;
-    /// What a chain held, virtio_net_hdr in front. Too long for any frame: nothing of it.
-    virtual void transmitted(QueueIndex queue, std::span<const std::byte> bytes) = 0;
-    /// When that will have left. Asked for each chain in the order of the queue; only of a queue
-    /// that is timed.
-    virtual SimTime leaves_at(std::span<const std::byte> bytes) = 0;
+    /// What a chain held, virtio_net_hdr in front; too long for any frame: nothing of it. Its
+    /// frames from `frame` on have left: one of them if `more` will, else all.
+    virtual void transmitted(QueueIndex queue, std::span<const std::byte> bytes, std::size_t frame,
+                             bool more) = 0;
+    /// When they will. Asked for each chain in the order of the queue; only of a queue that is
+    /// timed.
+    virtual Departure departure(std::span<const std::byte> bytes) = 0;
   };
 
   /// Takes at most `window` chains at a time.
@@ -43,12 +58,15 @@ private:
     std::vector<std::byte> bytes;
     Chain* chain = nullptr;
     State state = State::moving;
-    SimTime leaves_at{};
+    Departure departure;
+    std::size_t frame = 0; // the next one
+    SimTime leaves_at{};   // when it will have left
   };
 
   Task<> read(Slot& slot);
   void finish(Scope& scope);
   bool finish_front(const Scope& scope);
+  bool send_front(const Scope& scope);
   void depart(Scope& scope);
   Task<> finish_in_time(Scope& scope);
 

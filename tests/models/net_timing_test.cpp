@@ -1,5 +1,6 @@
 // Time lines of the network device, worked out by hand. Guest memory takes no time.
 #include "models/net_bench.hpp"
+#include "models/net_packets.hpp"
 
 namespace virtio::net {
 namespace {
@@ -192,6 +193,94 @@ TEST_F(NetTimingTest, AFrameThatCannotBeReadFailsTheQueueAfterTheEarlierOnesHave
   bench_->abort(Net::transmitq);
   bench_->run();
   EXPECT_TRUE(bench_->settled(Net::transmitq));
+}
+
+/// A packet of `form`, and what asks for its segments.
+Bytes segmented(const test::PacketForm& form, std::uint8_t type, std::uint16_t size) {
+  const test::Packet packet = test::make_packet(form);
+  return with_header(packet.bytes, test::request(form, packet, type, size));
+}
+const FeatureSet segments{VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_UFO,
+                          VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ};
+// 1054 and 554 bytes with 24 more of the wire's own, at 10 Gbit/s.
+constexpr std::uint64_t full_segment = 862'400;
+constexpr std::uint64_t last_segment = 462'400;
+
+TEST_F(NetTimingTest, SegmentsLeaveOneAfterTheOtherAndTheChainComesBackWithTheLast) {
+  build_timed({.wire_rate = 10 * gigabit}, {.features = segments});
+  auto& packet = transmit(segmented({.payload = 2500}, VIRTIO_NET_HDR_GSO_TCPV4, 1000));
+  auto& frame = transmit(with_header(frame_of(60)));
+  bench_->run();
+  const Times expected{full_segment, 2 * full_segment, 2 * full_segment + last_segment,
+                       2 * full_segment + last_segment + 67'200};
+  EXPECT_EQ(timed_wire_->times, expected);
+  EXPECT_EQ(ends({&packet, &frame}), (Times{expected[2], expected[3]}));
+  ASSERT_EQ(timed_wire_->sent.size(), 4u);
+  EXPECT_EQ(timed_wire_->sent[1].size(), 1054u);
+  EXPECT_EQ(timed_wire_->sent[2].size(), 554u);
+  EXPECT_EQ(stats().tx_segmented, 1u);
+}
+
+TEST_F(NetTimingTest, FractionsOfAPicosecondAreCarriedOnFromSegmentToSegment) {
+  build_timed({.wire_rate = 9 * gigabit}, {.features = segments}); // 958,222 2/9 ps
+  transmit(segmented({.payload = 4000}, VIRTIO_NET_HDR_GSO_TCPV4, 1000));
+  transmit(segmented({.payload = 1000}, VIRTIO_NET_HDR_GSO_TCPV4, 1000));
+  bench_->run();
+  EXPECT_EQ(timed_wire_->times, (Times{958'222, 1'916'444, 2'874'666, 3'832'888, 4'791'111}));
+}
+
+TEST_F(NetTimingTest, TheWireIsAPacketsUntilItsLastSegmentHasLeft) {
+  build_timed({.wire_rate = 10 * gigabit}, {.queue_pairs = 2, .features = segments});
+  bench_->submit(Net::transmit_queue(1),
+                 segmented({.payload = 1500}, VIRTIO_NET_HDR_GSO_TCPV4, 1000), {});
+  bench_->submit(Net::transmit_queue(0), with_header(frame_of(60)), {});
+  bench_->run();
+  EXPECT_EQ(timed_wire_->times, (Times{full_segment, full_segment + last_segment,
+                                       full_segment + last_segment + 67'200}));
+}
+
+TEST_F(NetTimingTest, FragmentsOfEachPacketHaveTheirOwnIdInTimeToo) {
+  build_timed({.wire_rate = 10 * gigabit}, {.features = segments});
+  const test::PacketForm form{.ipv6 = true, .tcp = false, .payload = 2000};
+  for (int i = 0; i < 2; ++i)
+    transmit(segmented(form, VIRTIO_NET_HDR_GSO_UDP, 1400));
+  bench_->run();
+  ASSERT_EQ(timed_wire_->sent.size(), 4u);
+  constexpr std::size_t id_at = 14 + 40 + 4;
+  std::vector<std::uint32_t> fragment_ids;
+  for (const Bytes& frame : timed_wire_->sent)
+    fragment_ids.push_back(test::layout_at<be32>(frame, id_at));
+  EXPECT_EQ(fragment_ids[0], fragment_ids[1]);
+  EXPECT_EQ(fragment_ids[2], fragment_ids[3]);
+  EXPECT_NE(fragment_ids[1], fragment_ids[2]);
+}
+
+TEST_F(NetTimingTest, AResetTakesBackTheSegmentsThatHaveNotLeft) {
+  build_timed({.wire_rate = 10 * gigabit}, {.features = segments});
+  auto& packet = transmit(segmented({.payload = 2500}, VIRTIO_NET_HDR_GSO_TCPV4, 1000));
+  FunctionBench::Request* next = nullptr;
+  bench_->at(microseconds(1), [&] { bench_->abort(Net::transmitq); });
+  bench_->at(microseconds(2), [&] {
+    next = &transmit(segmented({.payload = 1500}, VIRTIO_NET_HDR_GSO_TCPV4, 1000));
+  });
+  bench_->run();
+  EXPECT_FALSE(packet.completed);
+  ASSERT_TRUE(next && next->completed);
+  // The time that the others had on the wire is spent.
+  const std::uint64_t begin = 2 * full_segment + last_segment;
+  EXPECT_EQ(timed_wire_->times,
+            (Times{full_segment, begin + full_segment, begin + full_segment + last_segment}));
+  EXPECT_EQ(stats().tx_segmented, 1u);
+}
+
+TEST_F(NetTimingTest, ALinkThatGoesDownTakesTheSegmentsThatHaveNotLeft) {
+  build_timed({.wire_rate = 10 * gigabit}, {.features = segments});
+  auto& packet = transmit(segmented({.payload = 2500}, VIRTIO_NET_HDR_GSO_TCPV4, 1000));
+  bench_->at(microseconds(1), [&] { net().set_link(false); });
+  bench_->run();
+  EXPECT_EQ(timed_wire_->times, Times{full_segment});
+  EXPECT_EQ(ends({&packet}), Times{2 * full_segment + last_segment});
+  EXPECT_EQ(stats().tx_no_link, 1u);
 }
 
 } // namespace
