@@ -40,6 +40,7 @@ void Rss::reset() {
   negotiated_ = {};
   rules_ = {};
   rules_.ports_of_first_fragment = params_.ports_of_first_fragment;
+  if (params_.max_parse_bytes != 0) rules_.parse.max_parse_bytes = params_.max_parse_bytes;
   steers_ = false;
   unclassified_ = 0;
   transmit_queues_ = 0;

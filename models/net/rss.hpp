@@ -21,6 +21,8 @@ struct RssParams {
   std::uint32_t tunnel_types = all_tunnel_types;
   /// As HashRules has it.
   bool ports_of_first_fragment = false;
+  /// Headers that do not end within so many bytes of a frame count as cut; 0: any may be looked at.
+  std::uint32_t max_parse_bytes = 0;
   /// Offer the proposal's form of VIRTIO_NET_F_HASH_TUNNEL, not the standard's.
   bool inner_hash_v7 = false;
 };

@@ -636,6 +636,11 @@ const Table<NetRssConfig>& table(const NetRssConfig&) {
            parameter("ports_of_first_fragment", &R::ports_of_first_fragment, {},
                      {assumed, "Hash the ports of a packet's first fragment too; off: addresses "
                                "only, so that all fragments have the same hash."}),
+           parameter("max_parse_bytes", &R::max_parse_bytes,
+                     {.min = 0, .max = 65536, .unit = "bytes"},
+                     {assumed, "How far into a frame headers are looked at for its hash: one that "
+                               "ends later counts as cut, so that addresses alone are hashed, or "
+                               "nothing; 0: the whole frame."}),
        }});
   return rows;
 }

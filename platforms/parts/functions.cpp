@@ -199,6 +199,7 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
                 .max_table_length = net.rss.table_length,
                 .tunnel_types = net.rss.tunnel_types,
                 .ports_of_first_fragment = net.rss.ports_of_first_fragment,
+                .max_parse_bytes = net.rss.max_parse_bytes,
                 .inner_hash_v7 = net.proposals.inner_hash_v7};
   params.timing = {.wire_rate = net.timing.wire_rate.bits_per_second,
                    .packet_cost = model_time(net.timing.packet_cost)};

@@ -29,6 +29,7 @@ struct RssOptions {
   std::string tunnels;
   bool v7 = false;
   bool ports_of_first_fragment = false;
+  std::uint32_t max_parse_bytes = 0;
   bool json = false;
 };
 
@@ -144,6 +145,7 @@ Result<Setup> Setup::make(const RssOptions& options) {
   setup.rules.types = *types | (options.v7 ? *inner : 0);
   setup.rules.tunnels = options.v7 ? 0 : *inner;
   setup.rules.ports_of_first_fragment = options.ports_of_first_fragment;
+  if (options.max_parse_bytes != 0) setup.rules.parse.max_parse_bytes = options.max_parse_bytes;
   setup.key = std::move(*key);
   setup.table = std::move(*table);
   setup.unclassified = options.unclassified;
@@ -291,6 +293,8 @@ std::function<int()> add_rss_command(CLI::App& app) {
   command->add_flag("--ports-of-first-fragment", options->ports_of_first_fragment,
                     "Hash the ports of a packet's first fragment; fragments have else addresses "
                     "only");
+  command->add_option("--max-parse-bytes", options->max_parse_bytes,
+                      "Headers that end later in a frame count as cut (default 0: look at all)");
   command->add_flag("--json", options->json, "The same for programs");
   command->footer(
       "For each packet: hash_report, hash_report_tunnel, whether the outer or the inner packet "

@@ -288,6 +288,9 @@ TEST_P(NetControl, LyingAndHugeTablesAreErrorsAndChangeNothing) {
     EXPECT_FALSE(ok(command(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, data))) << entries;
   }
   EXPECT_FALSE(ok(tables(std::vector<MacAddress>(30'000, third), {}))) << "longer than any command";
+  Bytes longer = tables({third}, {});
+  longer.push_back({});
+  EXPECT_FALSE(ok(longer)) << "something behind the tables";
   EXPECT_FALSE(ok(tables({group}, {}))) << "a group address among the unicast ones";
   EXPECT_FALSE(ok(tables({}, {third}))) << "a unicast address among the groups";
   EXPECT_TRUE(receives(other));

@@ -232,6 +232,11 @@ TEST(HashInput, TakesHomeAndRoutingAddressForTheExtendedTypesOnly) {
   const auto header = std::span(p.bytes).subspan(p.network + 8, 32);
   EXPECT_TRUE(std::ranges::equal(header, plain.used().first(32)));
   EXPECT_TRUE(std::ranges::equal(std::span(p.bytes).subspan(p.transport, 4), plain.used().last(4)));
+  routing[2] = std::byte{4}; // of another type, whose bytes are no home's
+  const Packet other = make_packet({.ipv6 = true, .extensions = {{43, routing}}});
+  const HashInput unrouted = hash_input(other.bytes, {.types = all_hash_types});
+  EXPECT_EQ(unrouted.report, HashReport::TCPv6_EX);
+  EXPECT_TRUE(std::ranges::equal(header, unrouted.used().first(32)));
 }
 
 TEST(HashInput, OfFragmentsIsTheAddressesUnlessAskedOtherwise) {

@@ -289,10 +289,15 @@ struct NetOnARing {
   Executor executor;
   test::CountingTransport transport;
   TestWire* wire = nullptr;
-  Device device{DeviceParams{.name = "dut"}, executor, port, make()};
+  Device device{params(), executor, port, make()};
   unsigned posted = 0;
 
 private:
+  static DeviceParams params() {
+    DeviceParams p{.name = "dut"};
+    if (test::timed_ring) p.timed_ring.emplace(test::instant_ring());
+    return p;
+  }
   std::unique_ptr<DeviceFunction> make() {
     auto made = std::make_unique<TestWire>();
     wire = made.get();

@@ -1,11 +1,12 @@
-// The network device as a driver meets it: three rings, split and packed, walked by either ring
-// engine, with offloads and with notifications coalesced by command.
+// The network device as a driver meets it: rings, split and packed, walked by either ring engine,
+// with offloads, commands, several pairs of queues and notifications coalesced by command.
 #include "models/net_bench.hpp"
 #include "models/net_packets.hpp"
 #include "support/test_device.hpp"
 
 #include <deque>
 #include <functional>
+#include <map>
 
 namespace virtio::net {
 namespace {
@@ -79,12 +80,14 @@ private:
 
 class NetOnRings : public testing::TestWithParam<bool> {
 protected:
-  void start(FeatureSet features, std::unique_ptr<Wire> wire) {
+  void start(FeatureSet features, std::unique_ptr<Wire> wire, std::uint16_t pairs = 1) {
     DeviceParams params{.name = "dut"};
     if (virtio::test::timed_ring) params.timed_ring.emplace(virtio::test::instant_ring());
     device_ = std::make_unique<Device>(
         params, executor_, port_,
-        std::make_unique<Net>(NetParams{.features = features}, std::move(wire)), &sink_);
+        std::make_unique<Net>(NetParams{.queue_pairs = pairs, .features = features},
+                              std::move(wire)),
+        &sink_);
     device_->attach(transport_);
     device_->write_status(3);
     features.set(VIRTIO_F_VERSION_1).set(VIRTIO_F_RING_PACKED, GetParam());
@@ -118,11 +121,28 @@ protected:
   struct Call : Wake {
     std::function<void()> what;
   };
-  Bytes memory_ = Bytes(3 * Ring::bytes);
+  Net& net() { return dynamic_cast<Net&>(device_->function()); }
+  /// Runs a command on the control queue behind `pairs`. Returns its acknowledgement.
+  template <class... Layouts>
+  std::uint8_t command(unsigned pairs, std::uint8_t class_, std::uint8_t number,
+                       const Layouts&... data) {
+    Bytes bytes;
+    test::append(bytes, virtio_net_ctrl{class_, number});
+    (test::append(bytes, data), ...);
+    const std::uint64_t ack = add(2 * pairs, bytes, 1);
+    executor_.run_until_idle();
+    return std::to_integer<std::uint8_t>(rings_.at(2 * pairs).read(ack, 1).at(0));
+  }
+
+  Bytes memory_ = Bytes(5 * Ring::bytes);
   Executor executor_;
   HostMemoryPort port_{GuestAddr{0}, memory_};
-  std::array<Ring, 3> rings_{Ring(memory_, 0, GetParam()), Ring(memory_, 1, GetParam()),
-                             Ring(memory_, 2, GetParam())};
+  std::vector<Ring> rings_ = [this] {
+    std::vector<Ring> all;
+    for (unsigned i = 0; i < 5; ++i)
+      all.emplace_back(memory_, i, GetParam());
+    return all;
+  }();
   virtio::test::CountingTransport transport_;
   virtio::test::RecordingSink sink_;
   std::deque<Call> calls_;
@@ -182,6 +202,125 @@ TEST_P(NetOnRings, NotificationsAreCoalescedByCommand) {
   EXPECT_EQ(notified(0), (std::vector<std::uint64_t>{4, 30}));
   EXPECT_EQ(notified(1), (std::vector<std::uint64_t>{45, 52}));
   EXPECT_EQ(notified(2).size(), 2u) << "commands are told of at once";
+}
+
+/// A UDP packet of the n-th flow, or of its replies.
+Bytes flow_packet(std::uint16_t n, bool reply = false) {
+  Packet packet = make_packet({.tcp = false, .payload = 40, .port = n});
+  if (!reply) return packet.bytes;
+  Bytes& bytes = packet.bytes;
+  for (std::size_t i = 0; i < 4; ++i)
+    std::swap(bytes[packet.network + 12 + i], bytes[packet.network + 16 + i]);
+  for (std::size_t i = 0; i < 2; ++i)
+    std::swap(bytes[packet.transport + i], bytes[packet.transport + 2 + i]);
+  return bytes;
+}
+
+TEST_P(NetOnRings, TheMaskedHashSelectsTheRing) {
+  auto made = std::make_unique<TestWire>();
+  TestWire& wire = *made;
+  start({VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_RSS, VIRTIO_NET_F_HASH_REPORT}, std::move(made), 2);
+  std::array<std::uint8_t, 40> key{};
+  for (std::size_t i = 0; i < key.size(); ++i)
+    key[i] = static_cast<std::uint8_t>(91 * i + 7);
+  EXPECT_EQ(command(2, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG,
+                    virtio_net_rss_config{all_hash_types, std::uint16_t{1}, {}},
+                    le16(std::uint16_t{1}), le16(std::uint16_t{0}), le16(std::uint16_t{2}),
+                    std::uint8_t{40}, key),
+            VIRTIO_NET_OK);
+  std::map<unsigned, std::vector<std::uint64_t>> posted;
+  for (int i = 0; i < 12; ++i)
+    for (const unsigned queue : {0u, 2u})
+      posted[queue].push_back(add(queue, {}, 1534));
+  const Toeplitz toeplitz(key, Toeplitz::Way::table);
+  std::map<unsigned, std::size_t> received;
+  for (std::uint16_t n = 0; n < 12; ++n) {
+    const Bytes packet = flow_packet(n);
+    wire.deliver(packet);
+    executor_.run_until_idle();
+    const HashResult hash = hash_of(packet, {.types = all_hash_types}, toeplitz);
+    const unsigned queue = hash.value & 1 ? 0 : 2; // the table's entries are 1, 0
+    const std::uint64_t at = posted[queue].at(received[queue]++);
+    virtio_net_hdr_hash header;
+    ASSERT_TRUE(read_layout(rings_[queue].read(at, sizeof header), header));
+    EXPECT_EQ(header.hash_value, hash.value);
+    EXPECT_EQ(header.hash_report, static_cast<std::uint16_t>(HashReport::UDPv4));
+    EXPECT_EQ(rings_[queue].read(at + sizeof header, packet.size()), packet);
+  }
+  EXPECT_GT(received[0], 0u);
+  EXPECT_GT(received[2], 0u);
+  // A queue in reset costs its packets.
+  device_->disable_queue(Net::receive_queue(0));
+  executor_.run_until_idle();
+  for (std::uint16_t n = 0; n < 12; ++n)
+    wire.deliver(flow_packet(n));
+  executor_.run_until_idle();
+  EXPECT_EQ(net().stats().rx_in_reset, received[0]);
+}
+
+TEST_P(NetOnRings, AFlowComesBackOnTheRingThatSentIt) {
+  auto made = std::make_unique<TestWire>();
+  TestWire& wire = *made;
+  start({VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_MQ, VIRTIO_NET_F_MRG_RXBUF}, std::move(made), 2);
+  const std::uint64_t first = add(0, {}, 1526);
+  const std::uint64_t second = add(2, {}, 1526);
+  EXPECT_EQ(command(2, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, le16(std::uint16_t{3})),
+            VIRTIO_NET_ERR);
+  EXPECT_EQ(command(2, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, le16(std::uint16_t{2})),
+            VIRTIO_NET_OK);
+  add(1, with_header(flow_packet(7)), 0);
+  add(3, with_header(flow_packet(8)), 0);
+  executor_.run_until_idle();
+  EXPECT_EQ(wire.sent, (std::vector<Bytes>{flow_packet(7), flow_packet(8)}));
+  wire.deliver(flow_packet(8, true));
+  wire.deliver(flow_packet(7, true));
+  executor_.run_until_idle();
+  const Bytes reply = as_received(flow_packet(7, true));
+  EXPECT_EQ(rings_[0].read(first, reply.size()), reply);
+  EXPECT_EQ(rings_[2].read(second, reply.size()), as_received(flow_packet(8, true)));
+  EXPECT_EQ(notified(0).size(), 1u);
+  EXPECT_EQ(notified(2).size(), 1u);
+}
+
+TEST_P(NetOnRings, CommandsDecideWhatIsReceived) {
+  auto made = std::make_unique<TestWire>();
+  TestWire& wire = *made;
+  start({VIRTIO_NET_F_MAC, VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_VLAN},
+        std::move(made));
+  for (int i = 0; i < 8; ++i)
+    add(0, {}, 1526);
+  const Bytes other = tagged(frame_of(60));
+  const auto received = [&] {
+    const std::uint64_t before = net().stats().rx_frames;
+    wire.deliver(other);
+    executor_.run_until_idle();
+    return net().stats().rx_frames - before;
+  };
+  EXPECT_EQ(received(), 0u);
+  EXPECT_EQ(command(1, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, std::uint8_t{1}),
+            VIRTIO_NET_OK);
+  EXPECT_EQ(received(), 1u);
+  EXPECT_EQ(command(1, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, std::uint8_t{0}),
+            VIRTIO_NET_OK);
+  MacAddress destination;
+  std::memcpy(destination.data(), other.data(), destination.size());
+  destination[0] &= 0xfe;
+  Bytes unicast = other;
+  unicast[0] = std::byte{destination[0]};
+  EXPECT_EQ(command(1, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, destination),
+            VIRTIO_NET_OK);
+  const std::uint16_t vlan = static_cast<std::uint16_t>(
+      (std::to_integer<unsigned>(other[14]) << 8 | std::to_integer<unsigned>(other[15])) & 0xfff);
+  EXPECT_EQ(command(1, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, le16(vlan)), VIRTIO_NET_OK);
+  const std::uint64_t before = net().stats().rx_frames;
+  wire.deliver(unicast);
+  executor_.run_until_idle();
+  EXPECT_EQ(net().stats().rx_frames, before + 1);
+  EXPECT_EQ(command(1, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, le16(vlan)), VIRTIO_NET_OK);
+  wire.deliver(unicast);
+  executor_.run_until_idle();
+  EXPECT_EQ(net().stats().rx_frames, before + 1);
+  EXPECT_EQ(net().stats().commands, 5u);
 }
 
 } // namespace

@@ -202,6 +202,23 @@ TEST_F(NetRss, WithoutAHashThePacketIsUnclassified) {
   EXPECT_EQ(receive(flow(1, {.ipv6 = true, .tcp = false, .payload = 9})).pair, 3);
 }
 
+// Ethernet and IPv4 have 34 bytes, TCP 20 more.
+TEST_F(NetRss, HeadersThatEndTooFarBehindCountAsCut) {
+  const auto report_within = [&](std::uint32_t bytes, const Bytes& packet) {
+    offer({.max_parse_bytes = bytes});
+    EXPECT_TRUE(accepted(RssCommand{}.bytes()));
+    const Received received = receive(packet);
+    EXPECT_EQ(received.frame, packet) << "all of it arrives";
+    return static_cast<HashReport>(std::uint16_t{received.header.hash_report});
+  };
+  const Bytes packet = make_packet({.payload = 100}).bytes;
+  EXPECT_EQ(report_within(0, packet), HashReport::TCPv4);
+  EXPECT_EQ(report_within(54, packet), HashReport::TCPv4);
+  EXPECT_EQ(report_within(53, packet), HashReport::IPv4);
+  EXPECT_EQ(report_within(34, packet), HashReport::IPv4);
+  EXPECT_EQ(report_within(33, packet), HashReport::NONE);
+}
+
 TEST_F(NetRss, AQueueThatIsNotThereCostsThePacket) {
   EXPECT_TRUE(accepted(RssCommand{.table = {2}}.bytes()));
   bench_->set_enabled(Net::receive_queue(2), false);

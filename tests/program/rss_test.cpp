@@ -62,6 +62,15 @@ TEST(RssCommand, TheQueueIsThatOfTheMaskedHashOrTheUnclassified) {
   EXPECT_EQ(queues, 9u);
 }
 
+TEST(RssCommand, HeadersThatEndTooFarBehindCountAsCut) {
+  for (const auto& packet : json_of("--max-parse-bytes 33")["packets"])
+    EXPECT_EQ(packet["hash_report"], "NONE");
+  for (const auto& packet : json_of("--max-parse-bytes 34")["packets"]) {
+    const std::string report = packet["hash_report"];
+    EXPECT_TRUE(report == "IPv4" || report == "NONE") << report;
+  }
+}
+
 TEST(RssCommand, EnabledTypesAreThoseOfTheList) {
   const auto shown = json_of("--types IPv4,IPv6");
   for (const auto& packet : shown["packets"]) {
