@@ -6,6 +6,10 @@
 #include <stdexcept>
 
 #ifdef __x86_64__
+#ifndef __clang__ // g++ 12 warns of its own header
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 #endif
 
@@ -39,9 +43,11 @@ private:
 
 Toeplitz::Toeplitz(std::span<const std::uint8_t> key, Way way) : way_(way) {
   if (!has(way))
-    throw std::invalid_argument("Toeplitz: this processor has no carry-less multiplication; use "
+    throw std::invalid_argument("Toeplitz: this processor does not have the instructions; use "
                                 "Toeplitz::Way::table");
   const KeyBits bits(key);
+  for (std::size_t i = 0; i < 8 * used_key_bytes; ++i)
+    matrices_[i / 8] |= std::uint64_t{bits.window(i) >> 24} << (8 * (i % 8));
   for (std::size_t word = 0; word < words; ++word)
     for (std::size_t i = 0; i < 63; ++i)
       windows_[word] |= std::uint64_t{bits.bit(32 * word + i)} << i;
@@ -67,7 +73,34 @@ std::uint32_t Toeplitz::look_up(const std::byte* input, std::size_t bytes) const
 bool Toeplitz::has(Way way) {
   static const bool carryless =
       __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1");
-  return way == Way::table || carryless;
+  static const bool matrix = __builtin_cpu_supports("gfni") && __builtin_cpu_supports("avx512f") &&
+                             __builtin_cpu_supports("avx512bw") &&
+                             __builtin_cpu_supports("avx512vbmi");
+  return way == Way::table || (way == Way::matrix ? matrix : carryless);
+}
+
+// Byte k of the hash is the sum over the input's bytes i of byte i times the matrix of the key's
+// byte i + k. So the matrix of byte i meets bytes i, i - 1, i - 2 and i - 3 of the input, in the
+// lower half of its word; what lies outside of the input is zero.
+__attribute__((target("gfni,avx512f,avx512bw,avx512vbmi"))) std::uint32_t
+Toeplitz::multiply_matrices(const std::byte* input, std::size_t bytes) const {
+  constexpr std::size_t words_at_once = 8;
+  const __m512i all = _mm512_maskz_loadu_epi8((1ull << bytes) - 1, input);
+  __m512i places = _mm512_set_epi64(0x04050607, 0x03040506, 0x02030405, 0x01020304, 0x00010203,
+                                    0xff000102, 0xfeff0001, 0xfdfeff00); // modulo 64
+  __m512i sum = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < bytes + 3; i += words_at_once) {
+    const __m512i met = _mm512_permutexvar_epi8(places, all);
+    const __m512i key = _mm512_load_si512(&matrices_[i]);
+    sum = _mm512_xor_si512(sum, _mm512_gf2p8affine_epi64_epi8(met, key, 0));
+    places = _mm512_add_epi8(places, _mm512_set1_epi8(words_at_once));
+  }
+  const __m256i half =
+      _mm256_xor_si256(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+  const __m128i quarter =
+      _mm_xor_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  const __m128i word = _mm_xor_si128(quarter, _mm_unpackhi_epi64(quarter, quarter));
+  return __builtin_bswap32(static_cast<std::uint32_t>(_mm_cvtsi128_si32(word)));
 }
 
 // Word by word, the product of input and window as polynomials has the hash in its coefficients 31
@@ -105,6 +138,10 @@ bool Toeplitz::has(Way way) {
   return way == Way::table;
 }
 
+std::uint32_t Toeplitz::multiply_matrices(const std::byte* input, std::size_t bytes) const {
+  return look_up(input, bytes);
+}
+
 std::uint32_t Toeplitz::carryless(const std::byte* input, std::size_t count) const {
   return look_up(input, 4 * count);
 }
@@ -112,15 +149,24 @@ std::uint32_t Toeplitz::carryless(const std::byte* input, std::size_t count) con
 #endif
 
 Toeplitz::Way Toeplitz::fastest() {
-  return has(Way::carryless) ? Way::carryless : Way::table;
+  for (const Way way : {Way::matrix, Way::carryless})
+    if (has(way)) return way;
+  return Way::table;
 }
 
 std::uint32_t Toeplitz::hash(std::span<const std::byte> input) const {
   if (input.empty() || input.size() % 4 != 0 || input.size() > max_hash_input)
     throw std::invalid_argument(fmt::format("Toeplitz: an input of {} bytes is not 4, 8, .. {}",
                                             input.size(), max_hash_input));
-  return way_ == Way::carryless ? carryless(input.data(), input.size() / 4)
-                                : look_up(input.data(), input.size());
+  switch (way_) {
+  case Way::matrix:
+    return multiply_matrices(input.data(), input.size());
+  case Way::carryless:
+    return carryless(input.data(), input.size() / 4);
+  case Way::table:
+    break;
+  }
+  return look_up(input.data(), input.size());
 }
 
 } // namespace virtio::net

@@ -19,7 +19,8 @@ inline constexpr std::size_t used_key_bytes = max_hash_input + 4;
 /// One key, prepared.
 class Toeplitz {
 public:
-  enum class Way : std::uint8_t { carryless, table };
+  /// By bit matrices (GFNI, AVX-512), carry-less multiplication, or tables.
+  enum class Way : std::uint8_t { matrix, carryless, table };
 
   /// The bytes of `key` behind used_key_bytes take no part; where there are fewer, zeroes follow.
   explicit Toeplitz(std::span<const std::uint8_t> key = {}) : Toeplitz(key, fastest()) {}
@@ -38,10 +39,13 @@ private:
   static constexpr std::size_t words = max_hash_input / 4;
   using Table = std::array<std::array<std::uint32_t, 256>, max_hash_input>;
 
+  std::uint32_t multiply_matrices(const std::byte* input, std::size_t bytes) const;
   std::uint32_t carryless(const std::byte* input, std::size_t words) const;
   std::uint32_t look_up(const std::byte* input, std::size_t bytes) const;
 
   Way way_;
+  /// For each byte of the key, the key bits from each of its eight on, eight of them each.
+  alignas(64) std::array<std::uint64_t, used_key_bytes> matrices_{};
   /// For each input word, the 63 key bits that it meets: the first one is the lowest.
   alignas(16) std::array<std::uint64_t, words + 1> windows_{};
   std::shared_ptr<const Table> table_; // table only

@@ -70,6 +70,7 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
   for (const int size : {8, 12, 32, 36})
     benchmark->Arg(size);
 }
+BENCHMARK_CAPTURE(toeplitz, matrix, Toeplitz::Way::matrix)->Apply(sizes);
 BENCHMARK_CAPTURE(toeplitz, carryless, Toeplitz::Way::carryless)->Apply(sizes);
 BENCHMARK_CAPTURE(toeplitz, table, Toeplitz::Way::table)->Apply(sizes);
 BENCHMARK(dpdk_softrss_be)->Apply(sizes);
