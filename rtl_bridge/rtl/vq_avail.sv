@@ -1,0 +1,93 @@
+// Stage 2: from the available index to reads of the available ring. A packed ring has neither; its visit passes.
+`default_nettype none
+module vq_avail #(
+    parameter QUEUES = 1,
+    parameter QW = 1,
+    parameter META_IN = 1,
+    parameter META_OUT = 1,
+    parameter BATCH = 16
+) (
+    input wire clk,
+    input wire rst_n,
+    input wire [QUEUES-1:0] live,
+    input wire valid,
+    input wire [META_IN-1:0] meta,
+    input wire [15:0] data,
+    input wire error,
+    output wire pop,
+    output wire [QW-1:0] queue,
+    output wire read_valid,
+    input wire read_grant,
+    output wire [63:0] read_address,
+    output wire [15:0] read_length,
+    output wire alloc,
+    output wire alloc_done,
+    output wire [META_OUT-1:0] alloc_meta,
+    input wire alloc_full
+);
+  `include "virtio_boundary.svh"
+  localparam [1:0] ENTRIES = 2'd0, END = 2'd1, WRONG = 2'd2, PACKED = 2'd3;
+  localparam HEAD = 2'd0, READ = 2'd1, LAST = 2'd2;
+  reg [1:0] state_q;
+  reg [15:0] left_q, at_q;
+  reg more_q;
+
+  wire packed_ring = meta[QW];
+  wire [63:0] driver = meta[QW+1+:64];
+  wire [63:0] desc = meta[QW+65+:64];
+  wire [15:0] size = meta[QW+129+:16];
+  wire [15:0] avail = meta[QW+145+:16];
+  wire [15:0] limit = meta[QW+161+:16];
+  assign queue = meta[QW-1:0];
+
+  wire [15:0] ahead = data - avail;
+  wire jump = ahead > size;
+  wire wrong = error || jump;
+  wire [15:0] slot = at_q & (size - 16'd1);
+  wire [15:0] to_end = size - slot;
+  wire [15:0] n_a = left_q < 16'(BATCH) ? left_q : 16'(BATCH);
+  wire [15:0] n = n_a < to_end ? n_a : to_end;
+
+  reg [1:0] kind;
+  reg [7:0] code;
+  always_comb begin
+    kind = END;
+    code = {7'd0, more_q};
+    if (state_q == HEAD) begin
+      kind = packed_ring ? PACKED : WRONG;
+      code = error ? RING_ERROR_RING_UNREADABLE : RING_ERROR_AVAIL_INDEX_JUMP;
+    end else if (state_q == READ) kind = ENTRIES;
+  end
+  wire dead = !live[queue];
+  wire now = valid && !alloc_full;
+  assign read_valid = now && state_q == READ && !dead;
+  assign read_address = driver + 64'd4 + {47'd0, slot, 1'b0};
+  assign read_length = {n[14:0], 1'b0};
+  wire head_alloc = state_q == HEAD && !dead && (packed_ring || wrong);
+  assign alloc = now && (head_alloc || state_q == LAST || (state_q == READ && read_grant));
+  assign alloc_done = state_q != READ;
+  assign alloc_meta = {n, packed_ring ? avail : at_q, size, desc, code, kind, queue};
+  assign pop = now && state_q == LAST;
+
+  always_ff @(posedge clk) begin
+    if (!rst_n) state_q <= HEAD;
+    else if (now)
+      case (state_q)
+        HEAD: begin
+          left_q <= ahead < limit ? ahead : limit;
+          at_q <= avail;
+          more_q <= packed_ring || (!wrong && ahead > limit);
+          state_q <= dead || packed_ring || wrong || ahead == 0 ? LAST : READ;
+        end
+        READ:
+        if (dead) state_q <= LAST;
+        else if (read_grant) begin
+          left_q <= left_q - n;
+          at_q <= at_q + n;
+          if (left_q == n) state_q <= LAST;
+        end
+        default: state_q <= HEAD;
+      endcase
+  end
+endmodule
+`default_nettype wire

@@ -1,0 +1,986 @@
+// A virtqueue engine with the ports of the ring engine boundary: rtl_bridge/README.md says what each group carries.
+// A visit of a queue passes vq_visit, vq_avail, vq_heads and vq_walk, many visits and reads at a time, in order;
+// completions pass vq_completion, vq_used and vq_event. Each stage has its own copy of what it needs of a queue.
+`default_nettype none
+module vq_engine #(
+    parameter QUEUES = 4,  // 1..1024
+    parameter DATA_WIDTH = 256,  // 128, 256, 512
+    parameter TAGS = 64,  // of reads: a power of two, 32..256
+    parameter WRITE_TAGS = 32,  // 2..64
+    parameter OUTSTANDING = 64,  // chains of a queue with the function: a power of two, 2..4096
+    parameter VISIT_CHAINS = 256,  // chains of a queue in one visit
+    parameter AVAILABLE_BATCH = DATA_WIDTH / 16,  // available entries in one read
+    parameter DESCRIPTOR_BATCH = DATA_WIDTH / 128,  // descriptors in one read
+    parameter INDIRECT_BATCH = DATA_WIDTH / 128,  // the same of an indirect table
+    parameter DESCRIPTOR_PREFETCH = 16,  // descriptors of a packed ring that a visit reads ahead
+    parameter USED_BATCH = 16,  // completions written back in one go; groups stay whole
+    parameter QW = QUEUES > 1 ? $clog2(QUEUES) : 1,
+    parameter TW = $clog2(TAGS),
+    parameter WTW = $clog2(WRITE_TAGS)
+) (
+    input wire clk,
+    input wire rst_n,
+    input wire [15:0] function_id,
+
+    input wire cmd_valid,
+    output wire cmd_ready,
+    input wire [1:0] cmd_command,
+    input wire [QW-1:0] cmd_queue,
+    input wire [15:0] cmd_size,
+    input wire [63:0] cmd_desc,
+    input wire [63:0] cmd_driver,
+    input wire [63:0] cmd_device,
+    input wire [15:0] cmd_vector,
+    input wire cmd_packed,
+    input wire cmd_event_idx,
+    input wire cmd_indirect,
+    input wire cmd_in_order,
+    input wire [15:0] cmd_avail,
+    input wire cmd_avail_wrap,
+    input wire [15:0] cmd_used,
+    input wire cmd_used_wrap,
+
+    output wire rsp_valid,
+    input wire rsp_ready,
+    output wire [15:0] rsp_function,
+    output wire [1:0] rsp_command,
+    output wire [QW-1:0] rsp_queue,
+    output wire [7:0] rsp_code,
+    output wire [15:0] rsp_avail,
+    output wire rsp_avail_wrap,
+    output wire [15:0] rsp_used,
+    output wire rsp_used_wrap,
+    output wire [15:0] rsp_outstanding,
+
+    // Always taken. The data is a hint, and is not used.
+    input wire db_valid,
+    output wire db_ready,
+    input wire [QW-1:0] db_queue,
+    input wire [15:0] db_next_off,
+    input wire db_next_wrap,
+
+    output wire rd_valid,
+    input wire rd_ready,
+    output wire [15:0] rd_function,
+    output wire [TW-1:0] rd_tag,
+    output wire [QW-1:0] rd_queue,
+    output wire [2:0] rd_kind,
+    output wire [63:0] rd_address,
+    output wire [15:0] rd_length,
+    output wire rd_after,
+
+    // Always taken; one beat, whose first byte is the one at the address.
+    input wire rd_rsp_valid,
+    output wire rd_rsp_ready,
+    input wire [TW-1:0] rd_rsp_tag,
+    input wire [DATA_WIDTH-1:0] rd_rsp_data,
+    input wire [1:0] rd_rsp_status,
+
+    // The first byte of the data is the one at the address.
+    output wire wr_valid,
+    input wire wr_ready,
+    output wire [15:0] wr_function,
+    output wire [WTW-1:0] wr_tag,
+    output wire [QW-1:0] wr_queue,
+    output wire [2:0] wr_kind,
+    output wire [63:0] wr_address,
+    output wire [DATA_WIDTH-1:0] wr_data,
+    output wire [DATA_WIDTH/8-1:0] wr_strobes,
+    output wire wr_fence,
+
+    input wire wr_rsp_valid,
+    output wire wr_rsp_ready,
+    input wire [WTW-1:0] wr_rsp_tag,
+    input wire [1:0] wr_rsp_status,
+
+    input wire credit_valid,
+    output wire credit_ready,
+    input wire [QW-1:0] credit_queue,
+    input wire [15:0] credit_count,
+
+    output wire seg_valid,
+    input wire seg_ready,
+    output wire [15:0] seg_function,
+    output wire [QW-1:0] seg_queue,
+    output wire [15:0] seg_chain,
+    output wire seg_generation,
+    output wire [63:0] seg_address,
+    output wire [31:0] seg_length,
+    output wire seg_writable,
+    output wire seg_first,
+    output wire seg_last,
+    output wire seg_error,
+
+    input wire cpl_valid,
+    output wire cpl_ready,
+    input wire [QW-1:0] cpl_queue,
+    input wire [15:0] cpl_chain,
+    input wire cpl_generation,
+    input wire [31:0] cpl_written,
+    input wire cpl_more,
+    input wire cpl_full,
+
+    output wire abort_valid,
+    input wire abort_ready,
+    output wire [15:0] abort_function,
+    output wire [QW-1:0] abort_queue,
+
+    output wire int_valid,
+    input wire int_ready,
+    output wire [15:0] int_function,
+    output wire [QW-1:0] int_queue,
+    output wire [15:0] int_vector,
+
+    output wire err_valid,
+    input wire err_ready,
+    output wire [15:0] err_function,
+    output wire [QW-1:0] err_queue,
+    output wire [7:0] err_code
+);
+  `include "virtio_boundary.svh"
+  localparam OW = $clog2(OUTSTANDING);
+  localparam SETUP = 228, WALK = 51, USED = 33, NOTE = 67;
+
+  generate
+    if (QUEUES < 1 || QUEUES > 1024) vq_engine_QUEUES_is_1_to_1024 wrong_queues ();
+    if (DATA_WIDTH != 128 && DATA_WIDTH != 256 && DATA_WIDTH != 512)
+      vq_engine_DATA_WIDTH_is_128_256_or_512 wrong_width ();
+    if (TAGS < 32 || TAGS > 256 || TAGS != 1 << TW) vq_engine_TAGS_is_a_power_of_two_32_to_256 wrong_tags ();
+    if (WRITE_TAGS < 2 || WRITE_TAGS > 64) vq_engine_WRITE_TAGS_is_2_to_64 wrong_write_tags ();
+    if (OUTSTANDING < 2 || OUTSTANDING > 4096 || OUTSTANDING != 1 << OW)
+      vq_engine_OUTSTANDING_is_a_power_of_two_2_to_4096 wrong_outstanding ();
+    if (AVAILABLE_BATCH < 1 || AVAILABLE_BATCH > DATA_WIDTH / 16)
+      vq_engine_AVAILABLE_BATCH_fits_a_beat wrong_available_batch ();
+    if (DESCRIPTOR_BATCH < 1 || DESCRIPTOR_BATCH > DATA_WIDTH / 128)
+      vq_engine_DESCRIPTOR_BATCH_fits_a_beat wrong_descriptor_batch ();
+    if (INDIRECT_BATCH < 1 || INDIRECT_BATCH > DATA_WIDTH / 128)
+      vq_engine_INDIRECT_BATCH_fits_a_beat wrong_indirect_batch ();
+    if (DESCRIPTOR_PREFETCH < DESCRIPTOR_BATCH || DESCRIPTOR_PREFETCH > 32768)
+      vq_engine_DESCRIPTOR_PREFETCH_is_a_batch_or_more wrong_prefetch ();
+    if (VISIT_CHAINS < 1 || VISIT_CHAINS > 32768) vq_engine_VISIT_CHAINS_is_1_to_32768 wrong_visit ();
+    if (USED_BATCH < 1 || USED_BATCH > 4096) vq_engine_USED_BATCH_is_1_to_4096 wrong_used_batch ();
+  endgenerate
+
+  assign rsp_function = function_id;
+  assign rd_function = function_id;
+  assign wr_function = function_id;
+  assign seg_function = function_id;
+  assign abort_function = function_id;
+  assign int_function = function_id;
+  assign err_function = function_id;
+  /* verilator lint_off UNUSEDSIGNAL */
+  wire unused_hint = &{db_next_off, db_next_wrap};
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // --- one bit of each queue ---------------------------------------------------------------------
+  reg [QUEUES-1:0] on_q, halted_q, failed_q, used_failed_q, generation_q, in_order_q, busy_q, bell_q;
+  wire turn_on, turn_off, control_halt, walk_halt, busy_set, visit_busy_clear, walk_busy_clear, bell_clear;
+  wire [QW-1:0] control_queue, walk_queue, walk_halt_queue, visit_queue;
+  wire used_fault;
+  wire [QW-1:0] used_fault_queue;
+  wire err_done = err_valid && err_ready;
+  assign db_ready = 1'b1;
+  wire bell_set = db_valid && on_q[db_queue];
+  always_ff @(posedge clk) begin
+    if (!rst_n) begin
+      on_q <= 0;
+      busy_q <= 0;
+      bell_q <= 0;
+      generation_q <= 0;
+    end else begin
+      if (turn_on) begin
+        on_q[control_queue] <= 1;
+        generation_q[control_queue] <= !generation_q[control_queue];
+        bell_q[control_queue] <= 0;
+      end
+      if (turn_off) on_q[control_queue] <= 0;
+      if (busy_set) busy_q[visit_queue] <= 1;
+      if (visit_busy_clear) busy_q[visit_queue] <= 0;
+      if (walk_busy_clear) busy_q[walk_queue] <= 0;
+      if (bell_clear) bell_q[visit_queue] <= 0;
+      if (bell_set) bell_q[db_queue] <= 1;
+    end
+    if (turn_on) begin
+      halted_q[control_queue] <= 0;
+      failed_q[control_queue] <= 0;
+      used_failed_q[control_queue] <= 0;
+      in_order_q[control_queue] <= cmd_in_order_q;
+    end
+    if (control_halt) halted_q[control_queue] <= 1;
+    if (walk_halt) halted_q[walk_halt_queue] <= 1;
+    if (err_done) failed_q[err_queue] <= 1;
+    if (used_fault) used_failed_q[used_fault_queue] <= 1;
+  end
+  wire [QUEUES-1:0] live = on_q & ~halted_q;
+
+  // --- contexts ----------------------------------------------------------------------------------
+  wire init, clear, setup_we, walk_we, used_we, writers_idle;
+  wire [OW-1:0] clear_at;
+  wire [SETUP-1:0] setup_new, visit_setup, used_setup;
+  wire cmd_in_order_q = setup_new[211];
+  wire [WALK-1:0] walk_init, walk_next, visit_walk, control_walk;
+  wire [USED-1:0] used_init, used_next, used_context, control_used;
+  wire [15:0] granted_next, visit_granted, credit_granted, visit_retired;
+  wire granted_we;
+  wire [QW-1:0] granted_queue, visit_context, used_queue, used_context_queue, credited_queue;
+
+  vq_ram #(
+      .WIDTH(SETUP),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) visit_setup_ram (
+      .clk(clk),
+      .we(setup_we),
+      .waddr(control_queue),
+      .wdata(setup_new),
+      .raddr(visit_context),
+      .rdata(visit_setup)
+  );
+  vq_ram #(
+      .WIDTH(SETUP),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) used_setup_ram (
+      .clk(clk),
+      .we(setup_we),
+      .waddr(control_queue),
+      .wdata(setup_new),
+      .raddr(used_context_queue),
+      .rdata(used_setup)
+  );
+  wire [QW-1:0] walk_write_queue = init ? control_queue : walk_queue;
+  wire [WALK-1:0] walk_write = init ? walk_init : walk_next;
+  vq_ram #(
+      .WIDTH(WALK),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) visit_walk_ram (
+      .clk(clk),
+      .we(walk_we || init),
+      .waddr(walk_write_queue),
+      .wdata(walk_write),
+      .raddr(visit_context),
+      .rdata(visit_walk)
+  );
+  vq_ram #(
+      .WIDTH(WALK),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) control_walk_ram (
+      .clk(clk),
+      .we(walk_we || init),
+      .waddr(walk_write_queue),
+      .wdata(walk_write),
+      .raddr(control_queue),
+      .rdata(control_walk)
+  );
+  wire [QW-1:0] used_write_queue = init ? control_queue : used_queue;
+  wire [USED-1:0] used_write = init ? used_init : used_next;
+  vq_ram #(
+      .WIDTH(USED),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) used_ram (
+      .clk(clk),
+      .we(used_we || init),
+      .waddr(used_write_queue),
+      .wdata(used_write),
+      .raddr(used_context_queue),
+      .rdata(used_context)
+  );
+  vq_ram #(
+      .WIDTH(USED),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) control_used_ram (
+      .clk(clk),
+      .we(used_we || init),
+      .waddr(used_write_queue),
+      .wdata(used_write),
+      .raddr(control_queue),
+      .rdata(control_used)
+  );
+  vq_ram #(
+      .WIDTH(16),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) retired_ram (
+      .clk(clk),
+      .we(used_we || init),
+      .waddr(used_write_queue),
+      .wdata(used_write[32:17]),
+      .raddr(visit_context),
+      .rdata(visit_retired)
+  );
+  vq_ram #(
+      .WIDTH(16),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) visit_granted_ram (
+      .clk(clk),
+      .we(granted_we),
+      .waddr(granted_queue),
+      .wdata(granted_next),
+      .raddr(visit_context),
+      .rdata(visit_granted)
+  );
+  vq_ram #(
+      .WIDTH(16),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) credit_granted_ram (
+      .clk(clk),
+      .we(granted_we),
+      .waddr(granted_queue),
+      .wdata(granted_next),
+      .raddr(credit_queue),
+      .rdata(credit_granted)
+  );
+
+  // --- commands and credits ----------------------------------------------------------------------
+  wire credited, published, write_drained, used_drained, event_drained, completion_drained, fault_valid;
+  wire drained = write_drained && used_drained && event_drained && completion_drained && !fault_valid;
+  assign published = used_drained && completion_drained && event_drained;
+  vq_control #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .SETUP(SETUP),
+      .WALK(WALK),
+      .USED(USED),
+      .OUTSTANDING(OUTSTANDING),
+      .OW(OW)
+  ) control (
+      .clk(clk),
+      .rst_n(rst_n),
+      .cmd_valid(cmd_valid),
+      .cmd_ready(cmd_ready),
+      .cmd_command(cmd_command),
+      .cmd_queue(cmd_queue),
+      .cmd_setup({
+        cmd_vector, cmd_in_order, cmd_indirect, cmd_event_idx, cmd_packed, cmd_size, cmd_device, cmd_driver, cmd_desc
+      }),
+      .cmd_avail(cmd_avail),
+      .cmd_avail_wrap(cmd_avail_wrap),
+      .cmd_used(cmd_used),
+      .cmd_used_wrap(cmd_used_wrap),
+      .rsp_valid(rsp_valid),
+      .rsp_ready(rsp_ready),
+      .rsp_command(rsp_command),
+      .rsp_code(rsp_code),
+      .rsp_outstanding(rsp_outstanding),
+      .abort_valid(abort_valid),
+      .abort_ready(abort_ready),
+      .queue(control_queue),
+      .credit_valid(credit_valid),
+      .credit_ready(credit_ready),
+      .credit_queue(credit_queue),
+      .credit_count(credit_count),
+      .credited(credited),
+      .credited_queue(credited_queue),
+      .granted(credit_granted),
+      .granted_we(granted_we),
+      .granted_queue(granted_queue),
+      .granted_next(granted_next),
+      .on(on_q),
+      .busy(busy_q),
+      .walk(control_walk),
+      .used(control_used),
+      .writers_idle(writers_idle),
+      .drained(drained),
+      .published(published),
+      .init(init),
+      .clear(clear),
+      .clear_at(clear_at),
+      .setup_we(setup_we),
+      .setup(setup_new),
+      .walk_init(walk_init),
+      .used_init(used_init),
+      .turn_on(turn_on),
+      .turn_off(turn_off),
+      .halt(control_halt)
+  );
+  assign rsp_queue = control_queue;
+  assign abort_queue = control_queue;
+  assign rsp_avail = control_walk[15:0];
+  assign rsp_avail_wrap = control_walk[16];
+  assign rsp_used = control_used[15:0];
+  assign rsp_used_wrap = control_used[16];
+
+  // --- reads: a range of tags for each stage -----------------------------------------------------
+  localparam READ = 64 + 16 + TW + QW + 3 + 1;
+  localparam HW = TW - 1, AW = TW - 2, IW = TW - 3, EW = TW - 4;
+  wire [4:0] read_valid, read_grant;
+  wire [63:0] visit_address, avail_address, heads_address, walk_address, event_address;
+  wire [15:0] avail_length, heads_length, walk_length, event_length;
+  wire visit_after, walk_indirect;
+  wire [QW-1:0] avail_queue, heads_queue, event_queue;
+  wire [HW-1:0] heads_index;
+  wire [AW-1:0] avail_index;
+  wire [IW-1:0] visit_index;
+  wire [EW-1:0] event_index;
+  vq_read_port #(
+      .SOURCES(5),
+      .WIDTH(READ)
+  ) read_port (
+      .clk(clk),
+      .rst_n(rst_n),
+      .valid(read_valid),
+      .grant(read_grant),
+      .requests({
+        {3'b110, visit_index, visit_queue, ACCESS_KIND_AVAILABLE[2:0], visit_after, 16'd2, visit_address},
+        {2'b10, avail_index, avail_queue, ACCESS_KIND_AVAILABLE[2:0], 1'b0, avail_length, avail_address},
+        {1'b0, heads_index, heads_queue, ACCESS_KIND_DESCRIPTOR[2:0], 1'b0, heads_length, heads_address},
+        {
+          {TW{1'b1}},
+          walk_queue,
+          walk_indirect ? ACCESS_KIND_INDIRECT[2:0] : ACCESS_KIND_DESCRIPTOR[2:0],
+          1'b0,
+          walk_length,
+          walk_address
+        },
+        {4'b1110, event_index, used_queue, ACCESS_KIND_DRIVER_EVENT[2:0], 1'b1, event_length, event_address}
+      }),
+      .out_valid(rd_valid),
+      .out_ready(rd_ready),
+      .out({rd_tag, rd_queue, rd_kind, rd_after, rd_length, rd_address})
+  );
+  assign rd_rsp_ready = 1'b1;
+  wire rsp_bad = rd_rsp_status != ACCESS_STATUS_OK[1:0];
+  wire rsp_heads = rd_rsp_valid && !rd_rsp_tag[TW-1];
+  wire rsp_avail_read = rd_rsp_valid && rd_rsp_tag[TW-1-:2] == 2'b10;
+  wire rsp_visit = rd_rsp_valid && rd_rsp_tag[TW-1-:3] == 3'b110;
+  wire rsp_event = rd_rsp_valid && rd_rsp_tag[TW-1-:4] == 4'b1110;
+  wire rsp_walk = rd_rsp_valid && rd_rsp_tag[TW-1-:4] == 4'b1111;
+
+  // --- visits ------------------------------------------------------------------------------------
+  localparam META1 = QW + 177, META2 = QW + 122, META3 = 30, META4 = QW + 68, HEADER = QW + 150;
+  wire visit_turn, visit_take, again;
+  wire [QW-1:0] visit_turn_queue;
+  vq_sched #(
+      .QUEUES(QUEUES),
+      .QW(QW)
+  ) visit_sched (
+      .clk(clk),
+      .rst_n(rst_n),
+      .set_a(bell_set),
+      .queue_a(db_queue),
+      .set_b(credited),
+      .queue_b(credited_queue),
+      .set_c(again),
+      .queue_c(walk_queue),
+      .set_d(used_we),
+      .queue_d(used_queue),
+      .hold(busy_q),
+      .valid(visit_turn),
+      .queue(visit_turn_queue),
+      .take(visit_take)
+  );
+
+  wire arm_valid, arm_grant, arm_idle, arm_ordered, arm_packed;
+  wire [63:0] arm_address;
+  wire [31:0] arm_data;
+  wire alloc1, done1, full1, alloc2, done2, full2, alloc3, done3, full3, full4;
+  wire [META1-1:0] new1, meta1;
+  wire [META2-1:0] new2, meta2;
+  wire [META3-1:0] new3, meta3;
+  wire [META4-1:0] new4, meta4;
+  wire valid1, valid2, valid3, valid4, pop1, pop2, pop3, pop4, bad1, bad2, bad3, bad4;
+  wire [15:0] data1;
+  wire [DATA_WIDTH-1:0] data2, data3;
+  wire [31:0] data4;
+  wire [HEADER-1:0] header_new, header;
+  wire header_full, header_valid, header_pop;
+
+  vq_visit #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .SETUP(SETUP),
+      .WALK(WALK),
+      .META(META1),
+      .HEADER(HEADER),
+      .OUTSTANDING(OUTSTANDING),
+      .VISIT_CHAINS(VISIT_CHAINS)
+  ) visit_stage (
+      .clk(clk),
+      .rst_n(rst_n),
+      .turn_valid(visit_turn),
+      .turn_queue(visit_turn_queue),
+      .turn_take(visit_take),
+      .context_queue(visit_context),
+      .setup(visit_setup),
+      .walk(visit_walk),
+      .granted(visit_granted),
+      .retired(visit_retired),
+      .on(on_q),
+      .halted(halted_q),
+      .bell(bell_q),
+      .bell_clear(bell_clear),
+      .busy_set(busy_set),
+      .busy_clear(visit_busy_clear),
+      .queue(visit_queue),
+      .write_valid(arm_valid),
+      .write_grant(arm_grant),
+      .write_idle(arm_idle),
+      .write_ordered(arm_ordered),
+      .write_address(arm_address),
+      .write_data(arm_data),
+      .write_packed(arm_packed),
+      .read_valid(read_valid[4]),
+      .read_grant(read_grant[4]),
+      .read_address(visit_address),
+      .read_after(visit_after),
+      .alloc(alloc1),
+      .alloc_done(done1),
+      .alloc_meta(new1),
+      .alloc_full(full1),
+      .header(header_new),
+      .header_full(header_full)
+  );
+  vq_fifo #(
+      .WIDTH(HEADER),
+      .LOG2(TW - 2)
+  ) headers (
+      .clk(clk),
+      .rst_n(rst_n),
+      .push(alloc1),
+      .in(header_new),
+      .full(header_full),
+      .pop(header_pop),
+      .out(header),
+      .valid(header_valid)
+  );
+  wire [IW-1:0] index1_unused;
+  wire [AW-1:0] index2_unused;
+  wire [HW-1:0] index3_unused;
+  vq_rob #(
+      .LOG2(IW),
+      .META(META1),
+      .DATA(16)
+  ) indices (
+      .clk(clk),
+      .rst_n(rst_n),
+      .alloc(alloc1),
+      .alloc_done(done1),
+      .alloc_meta(new1),
+      .alloc_index(visit_index),
+      .full(full1),
+      .rsp(rsp_visit),
+      .rsp_index(rd_rsp_tag[IW-1:0]),
+      .rsp_data(rd_rsp_data[15:0]),
+      .rsp_error(rsp_bad),
+      .valid(valid1),
+      .index(index1_unused),
+      .meta(meta1),
+      .data(data1),
+      .error(bad1),
+      .pop(pop1)
+  );
+  vq_avail #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .META_IN(META1),
+      .META_OUT(META2),
+      .BATCH(AVAILABLE_BATCH)
+  ) avail_stage (
+      .clk(clk),
+      .rst_n(rst_n),
+      .live(live),
+      .valid(valid1),
+      .meta(meta1),
+      .data(data1),
+      .error(bad1),
+      .pop(pop1),
+      .queue(avail_queue),
+      .read_valid(read_valid[3]),
+      .read_grant(read_grant[3]),
+      .read_address(avail_address),
+      .read_length(avail_length),
+      .alloc(alloc2),
+      .alloc_done(done2),
+      .alloc_meta(new2),
+      .alloc_full(full2)
+  );
+  vq_rob #(
+      .LOG2(AW),
+      .META(META2),
+      .DATA(DATA_WIDTH)
+  ) entries (
+      .clk(clk),
+      .rst_n(rst_n),
+      .alloc(alloc2),
+      .alloc_done(done2),
+      .alloc_meta(new2),
+      .alloc_index(avail_index),
+      .full(full2),
+      .rsp(rsp_avail_read),
+      .rsp_index(rd_rsp_tag[AW-1:0]),
+      .rsp_data(rd_rsp_data),
+      .rsp_error(rsp_bad),
+      .valid(valid2),
+      .index(index2_unused),
+      .meta(meta2),
+      .data(data2),
+      .error(bad2),
+      .pop(pop2)
+  );
+  vq_heads #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .META_IN(META2),
+      .META_OUT(META3),
+      .DATA_WIDTH(DATA_WIDTH),
+      .BATCH(DESCRIPTOR_BATCH),
+      .PREFETCH(DESCRIPTOR_PREFETCH)
+  ) heads_stage (
+      .clk(clk),
+      .rst_n(rst_n),
+      .live(live),
+      .valid(valid2),
+      .meta(meta2),
+      .data(data2),
+      .error(bad2),
+      .pop(pop2),
+      .queue(heads_queue),
+      .read_valid(read_valid[2]),
+      .read_grant(read_grant[2]),
+      .read_address(heads_address),
+      .read_length(heads_length),
+      .alloc(alloc3),
+      .alloc_done(done3),
+      .alloc_meta(new3),
+      .alloc_full(full3)
+  );
+  vq_rob #(
+      .LOG2(HW),
+      .META(META3),
+      .DATA(DATA_WIDTH)
+  ) descriptors (
+      .clk(clk),
+      .rst_n(rst_n),
+      .alloc(alloc3),
+      .alloc_done(done3),
+      .alloc_meta(new3),
+      .alloc_index(heads_index),
+      .full(full3),
+      .rsp(rsp_heads),
+      .rsp_index(rd_rsp_tag[HW-1:0]),
+      .rsp_data(rd_rsp_data),
+      .rsp_error(rsp_bad),
+      .valid(valid3),
+      .index(index3_unused),
+      .meta(meta3),
+      .data(data3),
+      .error(bad3),
+      .pop(pop3)
+  );
+
+  wire [QW-1:0] fault_queue;
+  wire [7:0] fault_code;
+  wire fault_pop, fault_full, chain_we;
+  wire [15:0] chain_id;
+  wire [31:0] chain_data;
+  vq_walk #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .DATA_WIDTH(DATA_WIDTH),
+      .META(META3),
+      .HEADER(HEADER),
+      .WALK(WALK),
+      .BATCH(DESCRIPTOR_BATCH),
+      .INDIRECT_BATCH(INDIRECT_BATCH)
+  ) walk_stage (
+      .clk(clk),
+      .rst_n(rst_n),
+      .on(on_q),
+      .halted(halted_q),
+      .failed(failed_q),
+      .header_valid(header_valid),
+      .header(header),
+      .header_pop(header_pop),
+      .token_valid(valid3),
+      .token(meta3),
+      .token_data(data3),
+      .token_error(bad3),
+      .token_pop(pop3),
+      .read_valid(read_valid[1]),
+      .read_grant(read_grant[1]),
+      .read_address(walk_address),
+      .read_length(walk_length),
+      .read_indirect(walk_indirect),
+      .rsp(rsp_walk),
+      .rsp_data(rd_rsp_data),
+      .rsp_error(rsp_bad),
+      .queue(walk_queue),
+      .fault_valid(fault_valid),
+      .fault_queue(fault_queue),
+      .fault_code(fault_code),
+      .fault_pop(fault_pop),
+      .chain_we(chain_we),
+      .chain_id(chain_id),
+      .chain_data(chain_data),
+      .walk_we(walk_we),
+      .walk(walk_next),
+      .again(again),
+      .busy_clear(walk_busy_clear),
+      .halt(walk_halt),
+      .halt_queue(walk_halt_queue),
+      .segment_valid(seg_valid),
+      .segment_ready(seg_ready),
+      .segment_queue(seg_queue),
+      .segment_chain(seg_chain),
+      .segment_address(seg_address),
+      .segment_length(seg_length),
+      .segment_writable(seg_writable),
+      .segment_first(seg_first),
+      .segment_last(seg_last),
+      .segment_error(seg_error),
+      .error_valid(err_valid),
+      .error_ready(err_ready),
+      .error_queue(err_queue),
+      .error_code(err_code)
+  );
+  assign seg_generation = generation_q[seg_queue];
+
+  // --- completions -------------------------------------------------------------------------------
+  reg [QUEUES-1:0] used_busy_q;
+  wire noted, completion_writing, used_turn, used_take, used_again, used_idle_now;
+  wire [QW-1:0] noted_queue, used_turn_queue;
+  wire [15:0] note_at;
+  wire [NOTE-1:0] note;
+  assign writers_idle = !walk_we && !used_we && !completion_writing && !credited;
+  vq_completion #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .OUTSTANDING(OUTSTANDING),
+      .OW(OW),
+      .NOTE(NOTE)
+  ) completion (
+      .clk(clk),
+      .rst_n(rst_n),
+      .on(on_q),
+      .generation(generation_q),
+      .in_order(in_order_q),
+      .cpl_valid(cpl_valid),
+      .cpl_ready(cpl_ready),
+      .cpl_queue(cpl_queue),
+      .cpl_chain(cpl_chain),
+      .cpl_generation(cpl_generation),
+      .cpl_written(cpl_written),
+      .cpl_more(cpl_more),
+      .cpl_full(cpl_full),
+      .chain_we(chain_we),
+      .chain_queue(walk_queue),
+      .chain_id(chain_id),
+      .chain_data(chain_data),
+      .init(init),
+      .clear(clear),
+      .init_queue(control_queue),
+      .clear_at(clear_at),
+      .writing(completion_writing),
+      .drain_queue(control_queue),
+      .drained(completion_drained),
+      .noted(noted),
+      .noted_queue(noted_queue),
+      .note_queue(used_queue),
+      .note_at(note_at),
+      .note(note)
+  );
+  vq_sched #(
+      .QUEUES(QUEUES),
+      .QW(QW)
+  ) used_sched (
+      .clk(clk),
+      .rst_n(rst_n),
+      .set_a(noted),
+      .queue_a(noted_queue),
+      .set_b(used_again),
+      .queue_b(used_queue),
+      .set_c(1'b0),
+      .queue_c({QW{1'b0}}),
+      .set_d(1'b0),
+      .queue_d({QW{1'b0}}),
+      .hold(used_busy_q),
+      .valid(used_turn),
+      .queue(used_turn_queue),
+      .take(used_take)
+  );
+  wire used_valid, used_grant, used_idle, used_fence;
+  wire [63:0] used_address;
+  wire [DATA_WIDTH-1:0] used_data;
+  wire [DATA_WIDTH/8-1:0] used_strobes;
+  vq_used #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .DATA_WIDTH(DATA_WIDTH),
+      .SETUP(SETUP),
+      .USED(USED),
+      .NOTE(NOTE),
+      .META(META4),
+      .OUTSTANDING(OUTSTANDING),
+      .OW(OW),
+      .BATCH(USED_BATCH)
+  ) used_stage (
+      .clk(clk),
+      .rst_n(rst_n),
+      .on(on_q),
+      .used_failed(used_failed_q),
+      .turn_valid(used_turn),
+      .turn_queue(used_turn_queue),
+      .turn_take(used_take),
+      .context_queue(used_context_queue),
+      .setup(used_setup),
+      .used(used_context),
+      .used_we(used_we),
+      .used_next(used_next),
+      .queue(used_queue),
+      .again(used_again),
+      .idle(used_idle_now),
+      .note_at(note_at),
+      .note(note),
+      .write_valid(used_valid),
+      .write_grant(used_grant),
+      .write_idle(used_idle),
+      .write_address(used_address),
+      .write_data(used_data),
+      .write_strobes(used_strobes),
+      .write_fence(used_fence),
+      .read_valid(read_valid[0]),
+      .read_grant(read_grant[0]),
+      .read_address(event_address),
+      .read_length(event_length),
+      .read_meta(new4),
+      .read_full(full4),
+      .drain_queue(control_queue),
+      .drained(used_drained)
+  );
+
+  // --- interrupts --------------------------------------------------------------------------------
+  wire [EW-1:0] index4_unused;
+  wire tells;
+  vq_rob #(
+      .LOG2(EW),
+      .META(META4),
+      .DATA(32)
+  ) events (
+      .clk(clk),
+      .rst_n(rst_n),
+      .alloc(read_grant[0]),
+      .alloc_done(1'b0),
+      .alloc_meta(new4),
+      .alloc_index(event_index),
+      .full(full4),
+      .rsp(rsp_event),
+      .rsp_index(rd_rsp_tag[EW-1:0]),
+      .rsp_data(rd_rsp_data[31:0]),
+      .rsp_error(rsp_bad),
+      .valid(valid4),
+      .index(index4_unused),
+      .meta(meta4),
+      .data(data4),
+      .error(bad4),
+      .pop(pop4)
+  );
+  // A queue's used ring is left alone until what was asked behind the last write is answered, and told.
+  always_ff @(posedge clk)
+    if (!rst_n) used_busy_q <= 0;
+    else begin
+      if (used_take) used_busy_q[used_turn_queue] <= 1;
+      if (used_idle_now) used_busy_q[used_queue] <= 0;
+      if (pop4 && !tells) used_busy_q[event_queue] <= 0;
+      if (int_valid && int_ready) used_busy_q[int_queue] <= 0;
+    end
+  assign event_drained = !used_busy_q[control_queue];
+
+  wire event_fault, event_fault_grant;
+  vq_event #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .META(META4)
+  ) decide (
+      .clk(clk),
+      .rst_n(rst_n),
+      .on(on_q),
+      .valid(valid4),
+      .meta(meta4),
+      .data(data4),
+      .error(bad4),
+      .pop(pop4),
+      .fault(event_fault),
+      .fault_grant(event_fault_grant),
+      .queue(event_queue),
+      .tells(tells),
+      .int_valid(int_valid),
+      .int_ready(int_ready),
+      .int_queue(int_queue),
+      .int_vector(int_vector)
+  );
+
+  // --- writes, and failures of writes and of event reads -----------------------------------------
+  wire write_fault, write_fault_used;
+  wire [QW-1:0] write_fault_queue;
+  vq_write_port #(
+      .QW(QW),
+      .DATA_WIDTH(DATA_WIDTH),
+      .TAGS(WRITE_TAGS),
+      .WTW(WTW)
+  ) write_port (
+      .clk(clk),
+      .rst_n(rst_n),
+      .a_valid(arm_valid),
+      .a_grant(arm_grant),
+      .a_idle(arm_idle),
+      .a_ordered(arm_ordered),
+      .a_queue(visit_queue),
+      .a_address(arm_address),
+      .a_data(arm_data),
+      .a_packed(arm_packed),
+      .b_valid(used_valid),
+      .b_grant(used_grant),
+      .b_idle(used_idle),
+      .b_queue(used_queue),
+      .b_address(used_address),
+      .b_data(used_data),
+      .b_strobes(used_strobes),
+      .b_fence(used_fence),
+      .wr_valid(wr_valid),
+      .wr_ready(wr_ready),
+      .wr_tag(wr_tag),
+      .wr_queue(wr_queue),
+      .wr_kind(wr_kind),
+      .wr_address(wr_address),
+      .wr_data(wr_data),
+      .wr_strobes(wr_strobes),
+      .wr_fence(wr_fence),
+      .rsp_valid(wr_rsp_valid && wr_rsp_ready),
+      .rsp_tag(wr_rsp_tag),
+      .rsp_error(wr_rsp_status != ACCESS_STATUS_OK[1:0]),
+      .fault(write_fault),
+      .fault_queue(write_fault_queue),
+      .fault_used(write_fault_used),
+      .drain_queue(control_queue),
+      .drained(write_drained)
+  );
+  assign wr_rsp_ready = !fault_full;
+  assign event_fault_grant = !write_fault && !fault_full;
+  wire event_fault_push = event_fault && event_fault_grant;
+  assign used_fault = (write_fault && write_fault_used) || event_fault_push;
+  assign used_fault_queue = write_fault ? write_fault_queue : event_queue;
+  vq_fifo #(
+      .WIDTH(QW + 8),
+      .LOG2(2)
+  ) faults (
+      .clk(clk),
+      .rst_n(rst_n),
+      .push(write_fault || event_fault_push),
+      .in({
+        used_fault_queue,
+        !write_fault ? RING_ERROR_RING_UNREADABLE :
+            write_fault_used ? RING_ERROR_USED_UNWRITABLE : RING_ERROR_EVENT_UNWRITABLE
+      }),
+      .full(fault_full),
+      .pop(fault_pop),
+      .out({fault_queue, fault_code}),
+      .valid(fault_valid)
+  );
+endmodule
+`default_nettype wire

@@ -1,0 +1,70 @@
+// A pending bit for each queue and whose turn it is, round robin. It looks at 32 queues in a cycle, so a pending queue
+// that is not held back waits for QUEUES/32 cycles and for one turn of each other queue, at most.
+`default_nettype none
+module vq_sched #(
+    parameter QUEUES = 1,
+    parameter QW = 1
+) (
+    input wire clk,
+    input wire rst_n,
+    input wire set_a,
+    input wire [QW-1:0] queue_a,
+    input wire set_b,
+    input wire [QW-1:0] queue_b,
+    input wire set_c,
+    input wire [QW-1:0] queue_c,
+    input wire set_d,
+    input wire [QW-1:0] queue_d,
+    input wire [QUEUES-1:0] hold,
+    output wire valid,
+    output wire [QW-1:0] queue,
+    input wire take
+);
+  localparam WORDS = (QUEUES + 31) / 32;
+  localparam WW = WORDS > 1 ? $clog2(WORDS) : 1;
+  localparam ALL = WORDS * 32;
+
+  reg [QUEUES-1:0] pending_q;
+  reg [WW-1:0] word_q;
+  reg [31:0] above_q;
+  reg valid_q;
+  reg [QW-1:0] queue_q;
+  assign valid  = valid_q;
+  assign queue  = queue_q;
+
+  wire [QUEUES-1:0] ready = pending_q & ~hold;
+  wire [ALL-1:0] open = ALL'(ready);
+  wire [31:0] here = open[32*word_q+:32] & above_q;
+  reg [4:0] bit_d;
+  always_comb begin
+    bit_d = 0;
+    for (int i = 31; i >= 0; i = i - 1) if (here[i]) bit_d = 5'(i);
+  end
+  wire found = !valid_q && here != 0;
+  wire [WW+4:0] place = {word_q, bit_d};
+
+  always_ff @(posedge clk) begin
+    if (!rst_n) begin
+      pending_q <= 0;
+      word_q <= 0;
+      above_q <= '1;
+      valid_q <= 0;
+    end else begin
+      if (valid_q && take) valid_q <= 0;
+      if (found) begin
+        valid_q <= 1;
+        queue_q <= QW'(place);
+        pending_q[QW'(place)] <= 0;
+        above_q <= 32'hffff_fffe << bit_d;
+      end else if (!valid_q) begin
+        above_q <= '1;
+        word_q  <= word_q == WW'(WORDS - 1) ? 0 : word_q + 1'b1;
+      end
+      if (set_a) pending_q[queue_a] <= 1;
+      if (set_b) pending_q[queue_b] <= 1;
+      if (set_c) pending_q[queue_c] <= 1;
+      if (set_d) pending_q[queue_d] <= 1;
+    end
+  end
+endmodule
+`default_nettype wire

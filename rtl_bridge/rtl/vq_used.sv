@@ -1,0 +1,219 @@
+// Stage 5: gathers completions of a queue, as many as may become visible together, writes their used elements and what
+// publishes them, and asks behind that for the driver's event suppression.
+`default_nettype none
+module vq_used #(
+    parameter QUEUES = 1,
+    parameter QW = 1,
+    parameter DATA_WIDTH = 256,
+    parameter SETUP = 228,
+    parameter USED = 33,
+    parameter NOTE = 67,
+    parameter META = 1,
+    parameter OUTSTANDING = 64,
+    parameter OW = 6,
+    parameter BATCH = 16
+) (
+    input wire clk,
+    input wire rst_n,
+    input wire [QUEUES-1:0] on,
+    input wire [QUEUES-1:0] used_failed,
+    input wire turn_valid,
+    input wire [QW-1:0] turn_queue,
+    output wire turn_take,
+    output wire [QW-1:0] context_queue,
+    input wire [SETUP-1:0] setup,
+    input wire [USED-1:0] used,
+    output wire used_we,
+    output wire [USED-1:0] used_next,
+    output wire [QW-1:0] queue,
+    output wire again,
+    output wire idle,  // ended without a question to the driver
+    output wire [15:0] note_at,
+    input wire [NOTE-1:0] note,
+    output wire write_valid,
+    input wire write_grant,
+    input wire write_idle,
+    output wire [63:0] write_address,
+    output wire [DATA_WIDTH-1:0] write_data,
+    output wire [DATA_WIDTH/8-1:0] write_strobes,
+    output wire write_fence,
+    output wire read_valid,
+    input wire read_grant,
+    output wire [63:0] read_address,
+    output wire [15:0] read_length,
+    output wire [META-1:0] read_meta,
+    input wire read_full,
+    input wire [QW-1:0] drain_queue,
+    output wire drained
+);
+  localparam IDLE = 3'd0, LOAD = 3'd1, SCAN = 3'd2, FETCH = 3'd3, COPY = 3'd4, PUBLISH = 3'd5, EVENT = 3'd6, SAVE = 3'd7;
+  localparam PER_WRITE = DATA_WIDTH / 64;
+  localparam PW = $clog2(PER_WRITE + 1);
+  reg [2:0] state_q;
+  reg [QW-1:0] queue_q;
+
+  wire [63:0] desc = setup[63:0];
+  wire [63:0] driver = setup[127:64];
+  wire [63:0] device = setup[191:128];
+  wire [15:0] size = setup[207:192];
+  wire packed_ring = setup[208];
+  wire event_idx = setup[209];
+  wire in_order = setup[211];
+  wire [15:0] vector = setup[227:212];
+
+  reg [15:0] index_q, published_q, before_q, run_q;
+  reg wrap_q, before_wrap_q, run_wrap_q;
+  reg [16:0] advanced_q;
+  reg [15:0] ptr_q, whole_q;
+  reg seen_q, in_run_q, more_q, held_q, asked_q;
+  reg [15:0] seen_at_q;
+  // Split: elements that go into one write. Packed: the batch's first descriptor.
+  reg [DATA_WIDTH-1:0] gather_q;
+  reg [PW-1:0] gathered_q;
+  reg [15:0] gather_at_q;
+  reg [63:0] hold_q;
+  reg [15:0] hold_at_q;
+
+  wire [31:0] written = note[31:0];
+  wire [15:0] head = note[47:32];
+  wire [15:0] slots = note[63:48];
+  wire full = note[64];
+  wire more = note[65];
+  wire phase = note[66];
+  wire [15:0] scanned = published_q + seen_at_q;
+  wire there = phase == !scanned[OW];
+
+  wire live = on[queue_q] && !used_failed[queue_q];
+  assign context_queue = state_q == IDLE ? turn_queue : queue_q;
+  assign turn_take = state_q == IDLE && turn_valid;
+  assign queue = queue_q;
+  assign drained = state_q == IDLE || queue_q != drain_queue;
+
+  // The note at ptr_q, in COPY.
+  wire skip = in_order && full && ptr_q + 16'd1 < whole_q;
+  wire [15:0] to = in_run_q ? run_q : index_q;
+  wire to_wrap = in_run_q ? run_wrap_q : wrap_q;
+  wire [15:0] slot = to & (size - 16'd1);
+  wire joins = gathered_q != 0 && gathered_q != PW'(PER_WRITE) && slot != 0 && slot == gather_at_q + 16'(gathered_q);
+  wire flush = !packed_ring && gathered_q != 0 && !joins;
+  wire [15:0] used_flags = {to_wrap, 7'd0, to_wrap, 5'd0, written != 0, 1'b0};
+  wire [63:0] used_desc = {used_flags, head, written};
+  wire copy = state_q == COPY && live;
+  wire needs_write = copy && !skip && (packed_ring ? held_q : flush);
+  wire step = copy && (skip || !(needs_write) || (packed_ring && write_grant));
+  wire [15:0] taken = packed_ring ? slots : 16'd1;
+  wire [16:0] past = {1'b0, index_q} + {1'b0, taken};
+  wire over = packed_ring && past >= {1'b0, size};
+
+  // PUBLISH: what was gathered, then the index; packed: the first descriptor.
+  wire rest = !packed_ring && gathered_q != 0;
+  assign write_valid = needs_write || (state_q == PUBLISH && live);
+  wire index_write = state_q == PUBLISH && !packed_ring && !rest;
+  assign write_address = packed_ring ? desc + {44'd0, state_q == PUBLISH ? hold_at_q : to, 4'd8} :
+      index_write ? device + 64'd2 : device + 64'd4 + {45'd0, gather_at_q, 3'd0};
+  wire [63:0] one = state_q == PUBLISH ? hold_q : used_desc;
+  assign write_data = packed_ring ? DATA_WIDTH'(one) :
+      index_write ? DATA_WIDTH'(index_q) : gather_q;
+  reg [DATA_WIDTH/8-1:0] gathered_strobes;
+  always_comb begin
+    gathered_strobes = 0;
+    for (int i = 0; i < PER_WRITE; i = i + 1)
+    if (i < 32'(gathered_q)) gathered_strobes[8*i+:8] = 8'hff;
+  end
+  assign write_strobes = packed_ring ? (DATA_WIDTH / 8)'(255) : index_write ? (DATA_WIDTH / 8)'(3) : gathered_strobes;
+  assign write_fence = state_q == PUBLISH && !rest;
+
+  assign read_valid = state_q == EVENT && live && write_idle && !read_full;
+  assign read_address = packed_ring || !event_idx ? driver : driver + 64'd4 + {47'd0, size, 1'b0};
+  assign read_length = packed_ring ? 16'd4 : 16'd2;
+  assign read_meta = {vector, event_idx, packed_ring, size, advanced_q, before_wrap_q, before_q, queue_q};
+
+  assign used_we = state_q == SAVE;
+  assign used_next = {published_q + whole_q, wrap_q, index_q};
+  assign again = state_q == SAVE && more_q;
+  assign idle = ((state_q == LOAD || state_q == COPY || state_q == PUBLISH) && !live) ||
+      (state_q == FETCH && whole_q == 0) || (state_q == SAVE && !asked_q);
+  assign note_at = published_q + (step ? ptr_q + 16'd1 : ptr_q);
+
+  always_ff @(posedge clk) begin
+    if (!rst_n) state_q <= IDLE;
+    else
+      case (state_q)
+        IDLE:
+        if (turn_valid) begin
+          queue_q <= turn_queue;
+          state_q <= LOAD;
+        end
+        LOAD: begin
+          {published_q, wrap_q, index_q} <= used;
+          {before_wrap_q, before_q} <= used[16:0];
+          ptr_q <= 0;
+          whole_q <= 0;
+          seen_q <= 0;
+          more_q <= 0;
+          asked_q <= 0;
+          gathered_q <= 0;
+          held_q <= 0;
+          in_run_q <= 0;
+          advanced_q <= 0;
+          state_q <= live ? SCAN : IDLE;
+        end
+        SCAN: begin
+          // A note is asked for in each cycle and judged in the next.
+          seen_q <= 1;
+          seen_at_q <= ptr_q;
+          ptr_q <= ptr_q + 1'b1;
+          if (seen_q) begin
+            if (there && !more) whole_q <= seen_at_q + 1'b1;
+            if (!there || seen_at_q == 16'(OUTSTANDING - 1) || (!more && seen_at_q >= 16'(BATCH - 1))) begin
+              more_q  <= there;
+              ptr_q   <= 0;
+              state_q <= FETCH;
+            end
+          end
+        end
+        FETCH: state_q <= whole_q == 0 ? IDLE : COPY;
+        COPY:
+        if (!live) state_q <= IDLE;
+        else begin
+          if (!skip && !packed_ring) begin
+            if (flush) begin
+              if (write_grant) gathered_q <= 0;
+            end else begin
+              if (gathered_q == 0) gather_at_q <= slot;
+              gather_q[64*gathered_q[PW-2:0]+:64] <= {written, 16'd0, head};
+              gathered_q <= gathered_q + 1'b1;
+            end
+          end
+          if (!skip && packed_ring && !held_q) begin
+            held_q <= 1;
+            hold_q <= used_desc;
+            hold_at_q <= to;
+          end
+          if (step) begin
+            in_run_q <= skip;
+            if (!in_run_q) {run_wrap_q, run_q} <= {wrap_q, index_q};
+            index_q <= over ? 16'(past - {1'b0, size}) : past[15:0];
+            if (over) wrap_q <= !wrap_q;
+            advanced_q <= advanced_q + {1'b0, taken};
+            ptr_q <= ptr_q + 1'b1;
+            if (ptr_q + 16'd1 == whole_q) state_q <= PUBLISH;
+          end
+        end
+        PUBLISH:
+        if (!live) state_q <= IDLE;
+        else if (write_grant) begin
+          gathered_q <= 0;
+          if (!rest) state_q <= EVENT;
+        end
+        EVENT:
+        if (!live) state_q <= SAVE;
+        else if (read_grant) begin
+          asked_q <= 1;
+          state_q <= SAVE;
+        end
+        default: state_q <= IDLE;
+      endcase
+  end
+endmodule
+`default_nettype wire

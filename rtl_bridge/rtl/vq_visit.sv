@@ -1,0 +1,125 @@
+// Stage 1: begins a visit of a queue whose turn it is. Asks the driver to be notified when the queue was left without
+// that, then reads the available index. A queue has one visit at a time; what it needs travels with it.
+`default_nettype none
+module vq_visit #(
+    parameter QUEUES = 1,
+    parameter QW = 1,
+    parameter SETUP = 228,
+    parameter WALK = 51,
+    parameter META = 1,
+    parameter HEADER = 1,
+    parameter OUTSTANDING = 64,
+    parameter VISIT_CHAINS = 256
+) (
+    input wire clk,
+    input wire rst_n,
+    input wire turn_valid,
+    input wire [QW-1:0] turn_queue,
+    output wire turn_take,
+    // Context of the queue, a cycle after `context_queue`.
+    output wire [QW-1:0] context_queue,
+    input wire [SETUP-1:0] setup,
+    input wire [WALK-1:0] walk,
+    input wire [15:0] granted,
+    input wire [15:0] retired,
+    input wire [QUEUES-1:0] on,
+    input wire [QUEUES-1:0] halted,
+    input wire [QUEUES-1:0] bell,
+    output wire bell_clear,
+    output wire busy_set,
+    output wire busy_clear,
+    output wire [QW-1:0] queue,
+    // avail_event, or the packed ring's structure.
+    output wire write_valid,
+    input wire write_grant,
+    input wire write_idle,
+    input wire write_ordered,
+    output wire [63:0] write_address,
+    output wire [31:0] write_data,
+    output wire write_packed,
+    output wire read_valid,
+    input wire read_grant,
+    output wire [63:0] read_address,
+    output wire read_after,
+    output wire alloc,
+    output wire alloc_done,
+    output wire [META-1:0] alloc_meta,
+    input wire alloc_full,
+    output wire [HEADER-1:0] header,
+    input wire header_full
+);
+  localparam IDLE = 2'd0, DECIDE = 2'd1, ARM = 2'd2, READ = 2'd3;
+  reg [1:0] state_q;
+  reg [QW-1:0] queue_q;
+  reg armed_q, wrote_q;
+  reg [15:0] limit_q;
+
+  wire [63:0] desc = setup[63:0];
+  wire [63:0] driver = setup[127:64];
+  wire [63:0] device = setup[191:128];
+  wire [15:0] size = setup[207:192];
+  wire packed_ring = setup[208];
+  wire event_idx = setup[209];
+  wire [15:0] avail = walk[15:0];
+  wire wrap = walk[16];
+  wire [15:0] chain = walk[32:17];
+  wire [15:0] consumed = walk[48:33];
+  wire armed = walk[49];
+  wire more = walk[50];
+
+  wire [15:0] credits = granted - consumed;
+  wire [15:0] room = 16'(OUTSTANDING) - (chain - retired);
+  wire [15:0] least = credits < room ? credits : room;
+  wire live = on[queue_q] && !halted[queue_q];
+  wire unarmed = event_idx && !armed;
+  wire look = bell[queue_q] || more || unarmed;
+  wire go = live && least != 0 && look;
+
+  assign context_queue = state_q == IDLE ? turn_queue : queue_q;
+  assign turn_take = state_q == IDLE && turn_valid;
+  assign busy_set = turn_take;
+  assign queue = state_q == IDLE ? turn_queue : queue_q;
+  assign bell_clear = state_q == DECIDE && go;
+  assign busy_clear = (state_q == DECIDE && !go) || (state_q != IDLE && state_q != DECIDE && !on[queue_q]);
+
+  assign write_valid = state_q == ARM && on[queue_q];
+  assign write_address = packed_ring ? device : device + 64'd4 + {45'd0, size, 3'd0};
+  assign write_data = packed_ring ? {16'd2, wrap, avail[14:0]} : {16'd0, avail};
+  assign write_packed = packed_ring;
+
+  // A read behind the write: not asked for before the write has left. A packed ring's are asked for further on.
+  wire may = state_q == READ && on[queue_q] && !alloc_full && !header_full && (!wrote_q || (packed_ring ? write_ordered : write_idle));
+  assign read_valid = may && !packed_ring;
+  assign read_address = driver + 64'd2;
+  assign read_after = wrote_q;
+  assign alloc = may && (packed_ring || read_grant);
+  assign alloc_done = packed_ring;
+  assign alloc_meta = {limit_q, avail, size, desc, driver, packed_ring, queue_q};
+  assign header = {
+    armed_q, consumed, chain, wrap, avail, limit_q, setup[211:208], size, desc, queue_q
+  };
+
+  always_ff @(posedge clk) begin
+    if (!rst_n) state_q <= IDLE;
+    else
+      case (state_q)
+        IDLE:
+        if (turn_valid) begin
+          queue_q <= turn_queue;
+          state_q <= DECIDE;
+        end
+        DECIDE: begin
+          limit_q <= least < 16'(VISIT_CHAINS) ? least : 16'(VISIT_CHAINS);
+          wrote_q <= unarmed && !bell[queue_q] && !more;
+          armed_q <= armed || (unarmed && !bell[queue_q] && !more);
+          state_q <= !go ? IDLE : unarmed && !bell[queue_q] && !more ? ARM : READ;
+        end
+        ARM:
+        if (!on[queue_q]) state_q <= IDLE;
+        else if (write_grant) state_q <= READ;
+        READ: if (!on[queue_q] || alloc) state_q <= IDLE;
+        default: state_q <= IDLE;
+      endcase
+  end
+endmodule
+`default_nettype wire
