@@ -37,7 +37,8 @@ std::uint16_t word_at(Frame packet, std::size_t at) {
 } // namespace
 
 void NetRules::transmitted(std::uint16_t queue, const BufferContent& content) {
-  if (has(VIRTIO_NET_F_MAC) && !config<std::uint32_t>(0))
+  const bool mac_known = config<std::uint32_t>(0) && config<std::uint16_t>(sizeof(le32));
+  if (has(VIRTIO_NET_F_MAC) && !mac_known)
     add(Rule::NET_DRV_002, {}, [] { return "a packet was sent, and mac was never read"; });
   if (has(VIRTIO_NET_F_STATUS) && !config<std::uint16_t>(offsetof(virtio_net_config, status)))
     add(Rule::NET_DRV_004, {}, [] { return "a packet was sent, and status was never read"; });

@@ -236,6 +236,14 @@ const bool configuration_cases = add_cases<Net>({
        t.live();
        send_plain(t);
      }},
+    {"NET-DRV-002", "HalfOfMacRead",
+     [](Net& t, bool broken) {
+       t.settle({VIRTIO_NET_F_MAC}, {VIRTIO_NET_F_MAC});
+       t.r(Net::config, 2, 4);
+       if (!broken) t.r(Net::config + 4, 0x100, 2);
+       t.live();
+       send_plain(t);
+     }},
     {"NET-DRV-003", "AForeignAddress",
      [](Net& t, bool broken) {
        t.settle({}, {});
