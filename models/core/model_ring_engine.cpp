@@ -319,6 +319,10 @@ Task<> ModelRingEngine::fetch(Queue& q) {
       fail(q, walked.status, walked.error);
       break;
     }
+    if (q.halted) { // quiesced meanwhile
+      q.free_chains.push_back(&chain);
+      break;
+    }
     emit(q, chain);
     if (q.scope.cancelled()) break; // the function's work made the driver reset this queue
     if (++burst == max_burst) {

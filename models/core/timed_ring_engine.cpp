@@ -315,7 +315,17 @@ bool TimedRingEngine::wants_visit(const Queue& q) const {
     return q.available_reads < params_.available_prefetch &&
            (q.seen_avail != q.next_fetch.index || look);
   if (q.stalled) return true;
-  return q.more ? q.batches.size() < batches_ahead(q) : q.batches.empty() && look;
+  return q.more ? q.batches.size() < batches_ahead(q) && room_ahead(q) > 0
+                : q.batches.empty() && look;
+}
+
+/// Packed: how many more descriptors may be read ahead. A round further than what was taken, an
+/// entry may still hold what it held two rounds ago, which looks as if it were available.
+std::uint32_t TimedRingEngine::room_ahead(const Queue& q) const {
+  std::uint32_t ahead = 0;
+  for (const Batch* batch : q.batches)
+    ahead += batch->count - batch->taken;
+  return q.setup.size - std::min<std::uint32_t>(ahead, q.setup.size);
 }
 
 std::size_t TimedRingEngine::batches_ahead(const Queue& q) const {
@@ -406,7 +416,7 @@ void TimedRingEngine::fetch(Queue& q) {
   if (q.packed) {
     if (std::exchange(q.stalled, false))
       take_descriptors(q);
-    else if (q.batches.size() < batches_ahead(q))
+    else if (q.batches.size() < batches_ahead(q) && room_ahead(q) > 0)
       read_descriptors(q);
     return;
   }
@@ -584,8 +594,8 @@ RingError TimedRingEngine::enter(Table& table, const Fetched& d) const {
 // --- packed: descriptors that prove themselves --------------------------------------------------
 
 void TimedRingEngine::read_descriptors(Queue& q) {
-  const std::uint32_t n =
-      std::min<std::uint32_t>(params_.descriptor_batch, q.setup.size - q.next_issue.index);
+  const std::uint32_t n = std::min({std::uint32_t{params_.descriptor_batch}, room_ahead(q),
+                                    std::uint32_t{q.setup.size} - q.next_issue.index});
   Batch& batch = take_batch(16 * n);
   batch.first = q.next_issue.index;
   batch.count = static_cast<std::uint16_t>(n);

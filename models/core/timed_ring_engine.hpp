@@ -77,6 +77,7 @@ private:
 
   bool wants_visit(const Queue& queue) const;
   std::size_t batches_ahead(const Queue& queue) const;
+  std::uint32_t room_ahead(const Queue& queue) const;
   void wake(Queue& queue);
   void dispatch();
   Task<> visit(Queue& queue);

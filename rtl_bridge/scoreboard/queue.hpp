@@ -141,7 +141,7 @@ struct RingScoreboard::Queue {
   std::uint64_t signalled = 0; // the driver's wishes were read for so many of `advanced`
   std::uint64_t signalled_before = 0;
   bool owed = false;
-  bool allowed = false;
+  std::uint32_t justified = 0; // interrupts that may still be on their way
   std::uint32_t spurious = 0;
   std::uint64_t doorbell = 0;         // when it last rang
   std::uint64_t index_read = 0;       // split: when the index was last asked for

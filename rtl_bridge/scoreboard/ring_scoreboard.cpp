@@ -144,10 +144,11 @@ void RingScoreboard::on_enabled(Queue& queue, const BoundaryEvent& event) {
 }
 
 void RingScoreboard::on_state(Queue& queue, const BoundaryEvent& event) {
-  if (!queue.quiesced || queue.lost) return;
+  // Of a queue of which something is under way, it may be that of before or after.
+  if (!queue.quiesced || queue.lost || queue.outstanding != 0 || !queue.done.empty()) return;
   const QueueProgress& state = event.progress;
   const RingIndex used = queue.used_at(queue.advanced);
-  const auto outstanding = queue.with_function.size() + queue.done.size();
+  const auto outstanding = queue.with_function.size();
   const auto same = [&](RingIndex a, RingIndex b) {
     return a.index == b.index && (!queue.packed || a.wrap == b.wrap);
   };
@@ -162,6 +163,9 @@ void RingScoreboard::on_state(Queue& queue, const BoundaryEvent& event) {
 // --- reads --------------------------------------------------------------------------------------
 
 namespace {
+
+// Interrupts that were decided about and not yet sent, of a queue; one may stand for several.
+constexpr std::uint32_t most_on_their_way = 4;
 
 bool within(GuestAddr addr, std::uint64_t len, GuestAddr base, std::uint64_t size) {
   const std::uint64_t offset = raw(addr) - raw(base);
@@ -303,6 +307,11 @@ void RingScoreboard::look_at_descriptors(Queue& queue, const Access& access,
     const auto slot = static_cast<std::uint16_t>((from + at) / 16);
     const std::uint64_t position = queue.position_of(slot, queue.position, queue.next_avail.index);
     if (position != queue.position_of(slot, access.position, access.next)) continue;
+    // What is to be dropped anyway, or was asked for before it was seen unavailable, shows nothing.
+    const auto known = queue.unavailable.find(position);
+    if (access.issued <= queue.usable_since(slot) ||
+        (known != queue.unavailable.end() && access.issued <= known->second))
+      continue;
     const RingIndex place = advance(
         queue.next_avail, static_cast<std::uint32_t>(position - queue.position), queue.setup.size);
     if (!packed::available(d.flags, place.wrap)) queue.unavailable[position] = now_;
@@ -328,9 +337,11 @@ void RingScoreboard::look_at_event(Queue& queue, const Access& access,
   if (bytes.size() < (queue.packed ? 4u : 2u)) return;
   if (access.published > queue.signalled) {
     queue.signalled_before = std::exchange(queue.signalled, access.published);
-    if (wants(queue.signalled_before, queue.signalled)) queue.owed = true;
-  } else if (wants(queue.signalled_before, queue.signalled)) {
-    queue.allowed = true;
+    if (!wants(queue.signalled_before, queue.signalled)) return;
+    queue.owed = true;
+    queue.justified = std::min(queue.justified + 1, most_on_their_way);
+  } else if (queue.justified == 0 && wants(queue.signalled_before, queue.signalled)) {
+    queue.justified = 1; // allowed, as it was read again
   }
 }
 
@@ -705,11 +716,12 @@ void RingScoreboard::publish_packed(Queue& queue) {
 
 void RingScoreboard::on_interrupt(Queue& queue) {
   if (!alive(queue, "an interrupt")) return;
-  if (!queue.owed && !queue.allowed && ++queue.spurious > limits_.spurious_interrupts)
+  if (queue.justified == 0 && ++queue.spurious > limits_.spurious_interrupts)
     broken(queue, RingRule::interrupt_spurious,
            queue.advanced > queue.signalled ? "nothing that the driver asked for was read since"
                                             : "the driver did not ask for it");
-  queue.owed = queue.allowed = false;
+  queue.owed = false;
+  if (queue.justified > 0) --queue.justified;
 }
 
 // --- when nothing more happens ------------------------------------------------------------------
@@ -721,6 +733,7 @@ void RingScoreboard::settle(std::uint64_t cycle) {
 }
 
 void RingScoreboard::settle(Queue& queue) {
+  queue.justified = queue.owed ? 1 : 0;
   if (!queue.commands.empty())
     return broken(queue, RingRule::response,
                   fmt::format("no response to {}", to_string(queue.commands.front())));
