@@ -44,10 +44,10 @@ void VqBench::tell(BoundaryEvent event, Group group, QueueIndex queue) {
   sink_->on_boundary(event);
 }
 
-bool VqBench::bad(GuestAddr at, std::uint64_t length) const {
+bool VqBench::bad(GuestAddr at, std::uint64_t length, const Range& range) const {
   const std::uint64_t begin = raw(at);
   if (begin > memory_.size() || length > memory_.size() - begin) return true;
-  return begin < bad_.second && begin + length > bad_.first;
+  return begin < range.second && begin + length > range.first;
 }
 
 void VqBench::post_command(Command command, QueueIndex queue, const QueueSetup& setup) {
@@ -78,7 +78,7 @@ void VqBench::step_memory() {
       for (std::uint64_t block = first; block <= last; ++block)
         read.sample_at.push_back(cycle_ + random_.below(read.due - cycle_ + 1));
       read.data.resize(read.event.length);
-      read.failed = bad(read.event.address, read.event.length);
+      read.failed = bad(read.event.address, read.event.length, bad_read_);
     }
     if (!read.started || read.failed) continue;
     const std::uint64_t begin = raw(read.event.address);
@@ -95,7 +95,7 @@ void VqBench::step_memory() {
     if (write.perform_at > cycle_) break;
     write.performed = true;
     const std::uint64_t begin = raw(write.event.address);
-    if (bad(write.event.address, write.event.data.size())) {
+    if (bad(write.event.address, write.event.data.size(), bad_write_)) {
       write.event.status = AccessStatus::address_error;
       continue;
     }
@@ -165,6 +165,7 @@ void VqBench::drive() {
     for (std::size_t i = 0; i < completions_.size(); ++i)
       if (completions_[i].at <= cycle_) ready.push_back(static_cast<int>(i));
     if (!ready.empty()) completing_ = ready[random_.below(ready.size())];
+    if (completing_ >= 0) choose_more(completions_[static_cast<std::size_t>(completing_)]);
   }
   d.cpl_valid = completing_ >= 0;
   if (completing_ >= 0) {
@@ -176,6 +177,15 @@ void VqBench::drive() {
     d.cpl_more = c.done.hints.more;
     d.cpl_full = c.done.hints.full;
   }
+}
+
+// A group ends with a chain that the function still has.
+void VqBench::choose_more(Completion& c) {
+  const bool another =
+      std::any_of(completions_.begin(), completions_.end(), [&](const Completion& o) {
+        return o.queue == c.queue && o.done.order > c.done.order;
+      });
+  c.done.hints.more = another && chance(config_.groups);
 }
 
 void VqBench::chain_done(QueueIndex queue, FunctionChain& chain) {
@@ -242,13 +252,17 @@ void VqBench::observe() {
     e.chain = c.chain;
     e.written = c.done.written;
     e.hints = c.done.hints;
-    tell(e, Group::completion, c.queue);
-    done[c.queue].push_back(c.done);
+    // One of before a reset, which the engine drops.
+    if (!c.late) {
+      tell(e, Group::completion, c.queue);
+      done[c.queue].push_back(c.done);
+    }
   }
   if (d.abort_valid && d.abort_ready) {
     const QueueIndex queue{d.abort_queue};
     tell({}, Group::abort, queue);
     open_.erase(queue);
+    aborted_.insert(queue);
     // Completions that the function gave already may still come; the others are off.
     if (completing_ < 0 || completions_[static_cast<std::size_t>(completing_)].queue != queue) {
       const Completion* keep =
@@ -263,8 +277,9 @@ void VqBench::observe() {
       completions_ = left;
       completing_ = place;
     } else {
-      const Completion late = completions_[static_cast<std::size_t>(completing_)];
+      Completion late = completions_[static_cast<std::size_t>(completing_)];
       std::erase_if(completions_, [&](const Completion& c) { return c.queue == queue; });
+      late.late = true;
       completing_ = static_cast<int>(completions_.size());
       completions_.push_back(late);
     }
@@ -283,10 +298,11 @@ void VqBench::observe() {
     ++segments;
     tell(e, Group::segment, queue);
     FunctionChain& chain = open_[queue];
+    if (aborted_.contains(queue)) chain = {};
     chain.id = e.chain;
     chain.generation = d.seg_generation;
     chain.segments.push_back(e);
-    if (e.last) {
+    if (e.last && !aborted_.contains(queue)) {
       FunctionChain whole = std::exchange(chain, {});
       chain_done(queue, whole);
     }
@@ -351,6 +367,10 @@ void VqBench::observe() {
       e.progress.outstanding = d.rsp_outstanding;
     }
     if (e.command == Command::enable) chains_[e.queue] = 0;
+    if (e.command == Command::reset) {
+      aborted_.erase(e.queue);
+      open_.erase(e.queue);
+    }
     response_ = e;
     ++answered_;
     tell(e, Group::response, e.queue);

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 class Vvq_engine;
@@ -63,8 +64,9 @@ public:
   template <typename T> void store(std::uint64_t at, const T& value) {
     std::memcpy(&memory_[at], static_cast<const void*>(&value), sizeof value);
   }
-  /// Accesses that touch [begin, end) are answered with an error; so are those outside the memory.
-  void fail(std::uint64_t begin, std::uint64_t end) { bad_ = {begin, end}; }
+  /// Reads that touch [begin, end) are answered with an error; so are those outside the memory.
+  void fail_reads(std::uint64_t begin, std::uint64_t end) { bad_read_ = {begin, end}; }
+  void fail_writes(std::uint64_t begin, std::uint64_t end) { bad_write_ = {begin, end}; }
   void hold_completions(bool hold) { hold_ = hold; }
 
   /// A whole chain was emitted, or it ended malformed (a last segment with `error`).
@@ -97,15 +99,18 @@ private:
     bool generation = false;
     std::uint64_t at = 0;
     Done done;
+    bool late = false; // its queue was reset
   };
   bool chance(std::uint32_t percent) { return random_.below(100) < percent; }
   std::uint64_t later(std::uint32_t least, std::uint32_t spread) {
     return cycle_ + least + random_.below(spread + 1);
   }
-  bool bad(GuestAddr at, std::uint64_t length) const;
+  using Range = std::pair<std::uint64_t, std::uint64_t>;
+  bool bad(GuestAddr at, std::uint64_t length, const Range& range) const;
   void drive();
   void observe();
   void step_memory();
+  void choose_more(Completion& completion);
   void chain_done(QueueIndex queue, FunctionChain& chain);
   void tell(BoundaryEvent event, Group group, QueueIndex queue);
 
@@ -115,7 +120,7 @@ private:
   Random random_;
   std::uint64_t cycle_ = 1;
   std::vector<std::byte> memory_;
-  std::pair<std::uint64_t, std::uint64_t> bad_{0, 0};
+  Range bad_read_, bad_write_;
   bool hold_ = false;
 
   std::deque<BoundaryEvent> commands_;
@@ -127,6 +132,7 @@ private:
   std::deque<Write> writes_;
   std::uint64_t writes_asked_ = 0, writes_answered_ = 0;
   std::map<QueueIndex, FunctionChain> open_;
+  std::set<QueueIndex> aborted_;
   std::map<QueueIndex, std::uint64_t> chains_;
   std::vector<Completion> completions_;
   int answering_ = -1;  // tag of the read response on the pins

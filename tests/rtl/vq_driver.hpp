@@ -65,6 +65,14 @@ public:
   bool finished() const { return left_ == 0 && outstanding_.empty() && to_publish_ == 0; }
   std::size_t outstanding() const { return outstanding_.size(); }
 
+  /// The queue was stopped with nothing outstanding, and goes on elsewhere: numbers begin anew.
+  void moved() {
+    moved_ += reaped;
+    reaped = 0;
+    for (Submitted& c : outstanding_)
+      c.order -= moved_;
+    submitted_ -= moved_;
+  }
   void on_interrupt() { woken_ = true; }
 
   /// A chain reached the function: it is the next one submitted.
@@ -357,7 +365,7 @@ private:
   std::vector<std::vector<std::uint16_t>> owned_;
   std::deque<std::pair<std::uint64_t, std::uint16_t>> first_;
   std::deque<Submitted> outstanding_, expected_;
-  std::uint64_t submitted_ = 0;
+  std::uint64_t submitted_ = 0, moved_ = 0;
   std::uint32_t left_ = 0, most_ = 4, to_publish_ = 0, check_ = 0, wait_ = 0;
   bool woken_ = false, awake_ = false;
 };

@@ -130,5 +130,463 @@ TEST_P(Mix, EveryFeatureCombinationCarriesItsChainsOnFourQueues) {
 }
 INSTANTIATE_TEST_SUITE_P(VqEngine, Mix, testing::Range(0, 16));
 
+// --- groups, resets, state ----------------------------------------------------------------------
+
+FeatureSet mix(int bits) {
+  FeatureSet features;
+  if (bits & 1) features.set(VIRTIO_F_RING_PACKED);
+  if (bits & 2) features.set(VIRTIO_F_EVENT_IDX);
+  if (bits & 4) features.set(VIRTIO_F_INDIRECT_DESC);
+  if (bits & 8) features.set(VIRTIO_F_IN_ORDER);
+  return features;
+}
+
+TEST_P(Mix, CompletionsOfAGroupBecomeVisibleTogether) {
+  VqBenchConfig config;
+  config.seed = 5;
+  config.groups = 60;
+  restart(config);
+  for (std::uint16_t q = 0; q < 2; ++q)
+    start(QueueIndex{q}, place(q, q == 0 ? 32 : 64, mix(GetParam())), 7 + q).submit_total(200);
+  EXPECT_TRUE(run_to_end(400'000));
+  expect_clean();
+}
+
+TEST_P(Mix, ResetsAtAnyMomentLeaveTheOtherQueuesAlone) {
+  VqBenchConfig config;
+  config.seed = 9;
+  config.groups = 20;
+  restart(config);
+  Random random(3, "resets");
+  const auto setup = [&](std::uint16_t q) { return place(q, 32, mix(GetParam())); };
+  start(QueueIndex{3}, setup(3), 1).submit_total(1000);
+  for (std::uint16_t q = 0; q < 3; ++q)
+    start(QueueIndex{q}, setup(q), 100 + q).submit_total(1000);
+  for (std::uint64_t round = 0; round < 40 && !HasFailure(); ++round) {
+    run(random.below(400));
+    const QueueIndex q{static_cast<std::uint16_t>(random.below(3))};
+    if (random.below(3) == 0) bench->doorbell(q);
+    reset(q);
+    run(random.below(60));
+    start(q, setup(raw(q)), 200 + round).submit_total(1000);
+  }
+  EXPECT_GE(aborts[QueueIndex{0}] + aborts[QueueIndex{1}] + aborts[QueueIndex{2}], 40u);
+  for (std::uint16_t q = 0; q < 3; ++q)
+    reset(QueueIndex{q});
+  EXPECT_TRUE(run_to_end(400'000));
+  EXPECT_EQ(drivers[QueueIndex{3}]->reaped, 1000u);
+  expect_clean();
+}
+
+TEST_P(Mix, AQuiescedQueueGoesOnWhereItsStateSays) {
+  VqBenchConfig config;
+  config.seed = 11;
+  restart(config);
+  const QueueIndex q{1};
+  QueueSetup s = place(1, 16, mix(GetParam()));
+  start(q, s, 5).submit_total(60);
+  while (drivers[q]->emitted < 30)
+    run(1);
+  bench->command(Command::quiesce, q);
+  const std::uint64_t emitted = drivers[q]->emitted;
+  run(3000); // what was emitted is completed
+  EXPECT_EQ(drivers[q]->emitted, emitted);
+  EXPECT_EQ(drivers[q]->reaped, emitted);
+  const BoundaryEvent state = bench->command(Command::read_state, q);
+  EXPECT_EQ(state.progress.outstanding, 0u);
+  if (!s.features.has(VIRTIO_F_RING_PACKED)) {
+    EXPECT_EQ(state.progress.next_avail.index, emitted);
+  }
+  bench->command(Command::reset, q);
+  s.start_avail = state.progress.next_avail;
+  s.start_used = state.progress.next_used;
+  bench->done[q].clear();
+  drivers[q]->moved();
+  EXPECT_EQ(bench->command(Command::enable, q, s).code, RingError::none);
+  bench->credit(q, 16);
+  bench->doorbell(q); // what the driver rang for before may not have been looked at
+  EXPECT_TRUE(run_to_end(100'000));
+  EXPECT_EQ(drivers[q]->emitted, 60u);
+  expect_clean();
+}
+
+TEST_F(VqEngine, NoChainWithoutCredit) {
+  restart();
+  bench->on_chain = [this](QueueIndex q, const VqBench::FunctionChain& c) {
+    drivers[q]->on_chain(c);
+  };
+  start(QueueIndex{0}, place(0, 16, split_ring), 1, 3).submit_total(10);
+  run(5000);
+  EXPECT_EQ(drivers[QueueIndex{0}]->emitted, 3u);
+  bench->credit(QueueIndex{0}, 7);
+  EXPECT_TRUE(run_to_end(20'000));
+  expect_clean();
+}
+
+// --- set-ups that cannot work, rings that are wrong ----------------------------------------------
+
+TEST_F(VqEngine, ASetUpThatCannotWorkIsRefusedAsTheModelDoes) {
+  restart();
+  Random random(1, "setups");
+  std::map<RingError, int> seen;
+  for (int i = 0; i < 400; ++i) {
+    QueueSetup s = place(0, static_cast<std::uint16_t>(1u << random.below(10)),
+                         random.below(2) ? packed_ring : split_ring);
+    GuestAddr* part[] = {&s.desc, &s.driver, &s.device};
+    GuestAddr& one = *part[random.below(3)];
+    switch (random.below(4)) {
+    case 0:
+      one = one + random.below(16);
+      break;
+    case 1:
+      one = GuestAddr{(~0ull - random.below(20 * s.size)) & ~15ull};
+      break;
+    case 2:
+      s.size = static_cast<std::uint16_t>(random.below(0x10000));
+      break;
+    default:
+      s.size = random.below(2) ? 0 : 32769;
+    }
+    const RingError expected = check_setup(s);
+    ++seen[expected];
+    EXPECT_EQ(bench->command(Command::enable, QueueIndex{0}, s).code, expected);
+    if (expected == RingError::none) bench->command(Command::reset, QueueIndex{0});
+  }
+  EXPECT_GE(seen.size(), 4u);
+  expect_clean();
+}
+
+struct Ring {
+  std::vector<std::pair<Piece, std::array<std::uint16_t, 2>>> desc; // flags, next or id
+  std::vector<std::pair<Piece, std::array<std::uint16_t, 2>>> table;
+};
+struct Wrong {
+  const char* name;
+  RingError code;
+  bool packed;
+  bool indirect; // negotiated
+  Ring ring;
+  std::uint16_t head = 0;
+  std::uint16_t avail = 2; // index: the good chain and the bad one
+  std::uint64_t bad_begin = 0, bad_end = 0;
+  int event_idx = -1; // -1: with and without
+};
+std::ostream& operator<<(std::ostream& out, const Wrong& w) {
+  return out << w.name;
+}
+
+constexpr std::uint16_t N = 1, W = 2, I = 4;
+constexpr std::uint64_t table_at = 0xb000;
+constexpr Piece ok_piece{GuestAddr{0x9000}, 64};
+constexpr Piece table2{GuestAddr{table_at}, 32};
+constexpr Piece wrapping{GuestAddr{~0ull - 10}, 64};
+constexpr Piece huge{GuestAddr{0x10000}, 0xffff'ffff};
+
+std::vector<Wrong> wrong_rings() {
+  using E = RingError;
+  const Ring chain2{{{ok_piece, {N, 2}}, {ok_piece, {W, 3}}}, {}};
+  std::vector<Wrong> all{
+      {"avail_index_jump", E::avail_index_jump, false, false, chain2, 1, 9, 0, 0},
+      {"head_out_of_range", E::head_out_of_range, false, false, chain2, 8, 2, 0, 0},
+      {"next_out_of_range",
+       E::next_out_of_range,
+       false,
+       false,
+       {{{ok_piece, {N, 8}}}, {}},
+       1,
+       2,
+       0,
+       0},
+      {"loop", E::chain_too_long, false, false, {{{ok_piece, {N, 1}}}, {}}, 1, 2, 0, 0},
+      {"not_negotiated",
+       E::indirect_not_negotiated,
+       false,
+       false,
+       {{{table2, {I, 0}}}, {{ok_piece, {0, 0}}}},
+       1,
+       2,
+       0,
+       0},
+      {"readable_late",
+       E::readable_after_writable,
+       false,
+       false,
+       {{{ok_piece, {W | N, 2}}, {ok_piece, {0, 0}}}, {}},
+       1,
+       2,
+       0,
+       0},
+      {"wraps", E::address_wraps, false, false, {{{wrapping, {0, 0}}}, {}}, 1, 2, 0, 0},
+      {"too_large",
+       E::chain_too_large,
+       false,
+       false,
+       {{{huge, {N, 2}}, {ok_piece, {0, 0}}}, {}},
+       1,
+       2,
+       0,
+       0},
+      {"indirect_next",
+       E::indirect_with_next,
+       false,
+       true,
+       {{{table2, {I | N, 2}}}, {{ok_piece, {0, 0}}}},
+       1,
+       2,
+       0,
+       0},
+      {"nested",
+       E::nested_indirect,
+       false,
+       true,
+       {{{table2, {I, 0}}}, {{ok_piece, {N, 1}}, {table2, {I, 0}}}},
+       1,
+       2,
+       0,
+       0},
+      {"table_length",
+       E::bad_indirect_table,
+       false,
+       true,
+       {{{{GuestAddr{table_at}, 24}, {I, 0}}}, {}},
+       1,
+       2,
+       0,
+       0},
+      {"table_empty",
+       E::bad_indirect_table,
+       false,
+       true,
+       {{{{GuestAddr{table_at}, 0}, {I, 0}}}, {}},
+       1,
+       2,
+       0,
+       0},
+      {"table_wraps",
+       E::address_wraps,
+       false,
+       true,
+       {{{{GuestAddr{~0ull - 15}, 32}, {I, 0}}}, {}},
+       1,
+       2,
+       0,
+       0},
+      {"table_next",
+       E::next_out_of_range,
+       false,
+       true,
+       {{{table2, {I, 0}}}, {{ok_piece, {N, 2}}}},
+       1,
+       2,
+       0,
+       0},
+      {"table_loop",
+       E::chain_too_long,
+       false,
+       true,
+       {{{table2, {I, 0}}}, {{ok_piece, {N, 0}}}},
+       1,
+       2,
+       0,
+       0},
+      {"table_unreadable",
+       E::descriptor_unreadable,
+       false,
+       true,
+       {{{{GuestAddr{0x7fff'0000}, 32}, {I, 0}}}, {}},
+       1,
+       2,
+       0,
+       0},
+      {"desc_unreadable",
+       E::descriptor_unreadable,
+       false,
+       false,
+       {{{ok_piece, {N, 4}}}, {}},
+       1,
+       2,
+       0x1010 + 4 * 16,
+       0x1010 + 5 * 16},
+      {"avail_unreadable", E::ring_unreadable, false, false, chain2, 1, 2, 0x5004, 0x5008},
+      {"used_unwritable", E::used_unwritable, false, false, chain2, 1, 2, 0x7004 + 2, 0x7004 + 4},
+      {"p_not_available",
+       E::chain_not_available,
+       true,
+       false,
+       {{{ok_piece, {N, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_not_negotiated",
+       E::indirect_not_negotiated,
+       true,
+       false,
+       {{{table2, {I, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_readable_late",
+       E::readable_after_writable,
+       true,
+       false,
+       {{{ok_piece, {W | N, 1}}, {ok_piece, {0, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_wraps", E::address_wraps, true, false, {{{wrapping, {0, 1}}}, {}}, 0, 0, 0, 0},
+      {"p_too_large",
+       E::chain_too_large,
+       true,
+       false,
+       {{{huge, {N, 1}}, {ok_piece, {0, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_indirect_next",
+       E::indirect_with_next,
+       true,
+       true,
+       {{{table2, {I | N, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_indirect_mixed",
+       E::indirect_with_next,
+       true,
+       true,
+       {{{ok_piece, {N, 1}}, {table2, {I, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_table_length",
+       E::bad_indirect_table,
+       true,
+       true,
+       {{{{GuestAddr{table_at}, 8}, {I, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_table_long",
+       E::chain_too_long,
+       true,
+       true,
+       {{{{GuestAddr{table_at}, 16 * 9}, {I, 1}}}, {}},
+       0,
+       0,
+       0,
+       0},
+      {"p_desc_unreadable",
+       E::descriptor_unreadable,
+       true,
+       false,
+       {{{ok_piece, {N, 1}}}, {}},
+       0,
+       0,
+       0x1010 + 2 * 16,
+       0x1010 + 3 * 16},
+      {"p_used_unwritable",
+       E::used_unwritable,
+       true,
+       false,
+       {{{ok_piece, {0, 1}}}, {}},
+       0,
+       0,
+       0x1010 + 8,
+       0x1010 + 9},
+      {"event_unwritable", E::event_unwritable, false, false, chain2, 1, 2, 0x7048, 0x704a, 1},
+      {"p_event_unwritable",
+       E::event_unwritable,
+       true,
+       false,
+       {{{ok_piece, {0, 1}}}, {}},
+       0,
+       0,
+       0x7004,
+       0x7008,
+       1},
+      {"flags_unreadable", E::ring_unreadable, false, false, chain2, 1, 2, 0x5004, 0x5006, 0},
+      {"used_event_unreadable", E::ring_unreadable, false, false, chain2, 1, 2, 0x5018, 0x501a, 1},
+      {"p_event_unreadable",
+       E::ring_unreadable,
+       true,
+       false,
+       {{{ok_piece, {0, 1}}}, {}},
+       0,
+       0,
+       0x5004,
+       0x5008},
+  };
+  return all;
+}
+
+struct WrongRing : VqEngine, testing::WithParamInterface<Wrong> {};
+
+TEST_P(WrongRing, StopsThatQueueWithItsCodeAndOthersGoOn) {
+  const Wrong& w = GetParam();
+  for (std::uint64_t seed = 1; seed <= 4 && !HasFailure(); ++seed) {
+    VqBenchConfig config;
+    config.seed = seed;
+    restart(config);
+    FeatureSet features = w.packed ? packed_ring : split_ring;
+    if (w.indirect) features.set(VIRTIO_F_INDIRECT_DESC);
+    if (w.event_idx < 0 ? seed > 2 : w.event_idx > 0) features.set(VIRTIO_F_EVENT_IDX);
+    const QueueSetup s = place(0, 8, features);
+    const auto put = [&](std::uint64_t at, const std::pair<Piece, std::array<std::uint16_t, 2>>& d,
+                         bool in_ring) {
+      bench->store(at, le64(raw(d.first.addr)));
+      bench->store(at + 8, le32(d.first.len));
+      const std::uint16_t flags = d.second[0];
+      if (w.packed) {
+        bench->store(at + 12, le16(d.second[1]));
+        bench->store(at + 14, le16(static_cast<std::uint16_t>(flags | (in_ring ? 0x80 : 0))));
+      } else {
+        bench->store(at + 12, le16(flags));
+        bench->store(at + 14, le16(d.second[1]));
+      }
+    };
+    // A good chain first, at 0; the bad one begins at 1.
+    put(raw(s.desc), {ok_piece, {0, 0}}, true);
+    for (std::size_t i = 0; i < w.ring.desc.size(); ++i)
+      put(raw(s.desc) + 16 * (i + 1), w.ring.desc[i], true);
+    for (std::size_t i = 0; i < w.ring.table.size(); ++i)
+      put(table_at + 16 * i, w.ring.table[i], false);
+    if (!w.packed) {
+      bench->store(raw(s.driver) + 2, le16(w.avail));
+      bench->store(raw(s.driver) + 6, le16(w.head));
+    }
+    if (w.code == RingError::used_unwritable || w.code == RingError::event_unwritable)
+      bench->fail_writes(w.bad_begin, w.bad_end);
+    else
+      bench->fail_reads(w.bad_begin, w.bad_end);
+    const QueueIndex other{1};
+    start(other, place(1, 16, features), 3).submit_total(50);
+    EXPECT_EQ(bench->command(Command::enable, QueueIndex{0}, s).code, RingError::none);
+    bench->credit(QueueIndex{0}, 8);
+    bench->doorbell(QueueIndex{0});
+    EXPECT_TRUE(run_to_end(100'000)) << "the other queue";
+    run(2000);
+    ASSERT_EQ(errors.size(), 1u);
+    EXPECT_EQ(errors[0].first, QueueIndex{0});
+    EXPECT_EQ(errors[0].second, w.code) << to_string(errors[0].second);
+    expect_clean();
+    // A reset takes it back.
+    bench->fail_reads(0, 0);
+    bench->fail_writes(0, 0);
+    reset(QueueIndex{0});
+    start(QueueIndex{0}, s, 8).submit_total(20);
+    EXPECT_TRUE(run_to_end(50'000)) << "after the reset";
+    expect_clean();
+  }
+}
+INSTANTIATE_TEST_SUITE_P(VqEngine, WrongRing, testing::ValuesIn(wrong_rings()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
 } // namespace
 } // namespace virtio::rtl
