@@ -46,7 +46,7 @@ Toeplitz::Toeplitz(std::span<const std::uint8_t> key, Way way) : way_(way) {
     throw std::invalid_argument("Toeplitz: this processor does not have the instructions; use "
                                 "Toeplitz::Way::table");
   const KeyBits bits(key);
-  for (std::size_t i = 0; i < 8 * used_key_bytes; ++i)
+  for (std::size_t i = 0; way == Way::matrix && i < 8 * used_key_bytes; ++i)
     matrices_[i / 8] |= std::uint64_t{bits.window(i) >> 24} << (8 * (i % 8));
   for (std::size_t word = 0; word < words; ++word)
     for (std::size_t i = 0; i < 63; ++i)
@@ -79,13 +79,41 @@ bool Toeplitz::has(Way way) {
   return way == Way::table || (way == Way::matrix ? matrix : carryless);
 }
 
+#define VIRTIO_NET_MATRIX_TARGET __attribute__((target("gfni,avx512f,avx512bw,avx512vbmi")))
+
+namespace {
+
+/// An input with zeroes behind it. What was just put together from addresses and ports is loaded in
+/// these pieces, which the processor has at once, unlike the whole.
+VIRTIO_NET_MATRIX_TARGET inline __m512i load_input(const std::byte* input, std::size_t bytes) {
+  const auto* pieces = reinterpret_cast<const __m128i*>(input);
+  switch (bytes) {
+  case 8:
+    return _mm512_zextsi128_si512(_mm_loadl_epi64(pieces));
+  case 12:
+    return _mm512_zextsi128_si512(
+        _mm_unpacklo_epi64(_mm_loadl_epi64(pieces), _mm_loadu_si32(input + 8)));
+  case 32:
+  case 36: {
+    const __m512i addresses = _mm512_zextsi256_si512(_mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_loadu_si128(pieces)), _mm_loadu_si128(pieces + 1), 1));
+    if (bytes == 32) return addresses;
+    return _mm512_inserti32x4(addresses, _mm_loadu_si32(input + 32), 2);
+  }
+  default:
+    return _mm512_maskz_loadu_epi8((1ull << bytes) - 1, input);
+  }
+}
+
+} // namespace
+
 // Byte k of the hash is the sum over the input's bytes i of byte i times the matrix of the key's
 // byte i + k. So the matrix of byte i meets bytes i, i - 1, i - 2 and i - 3 of the input, in the
 // lower half of its word; what lies outside of the input is zero.
-__attribute__((target("gfni,avx512f,avx512bw,avx512vbmi"))) std::uint32_t
-Toeplitz::multiply_matrices(const std::byte* input, std::size_t bytes) const {
+VIRTIO_NET_MATRIX_TARGET std::uint32_t Toeplitz::multiply_matrices(const std::byte* input,
+                                                                   std::size_t bytes) const {
   constexpr std::size_t words_at_once = 8;
-  const __m512i all = _mm512_maskz_loadu_epi8((1ull << bytes) - 1, input);
+  const __m512i all = load_input(input, bytes);
   __m512i places = _mm512_set_epi64(0x04050607, 0x03040506, 0x02030405, 0x01020304, 0x00010203,
                                     0xff000102, 0xfeff0001, 0xfdfeff00); // modulo 64
   __m512i sum = _mm512_setzero_si512();

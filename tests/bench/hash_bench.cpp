@@ -54,11 +54,12 @@ void dpdk_softrss_be(benchmark::State& state) {
   });
 }
 
-void packets(benchmark::State& state, HashRules rules) {
+void packets(benchmark::State& state, HashRules rules, Toeplitz::Way way) {
+  if (!Toeplitz::has(way)) return state.SkipWithError("this processor does not have it");
   auto capture = ReplayWire::open(std::string(HASH_FORMS) + "/forms.pcap");
   if (!capture) return state.SkipWithError(capture.error().c_str());
   const Work work;
-  const Toeplitz toeplitz(work.key);
+  const Toeplitz toeplitz(work.key, way);
   std::size_t i = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(hash_of((*capture)->frame(i), rules, toeplitz).value);
@@ -74,8 +75,14 @@ BENCHMARK_CAPTURE(toeplitz, matrix, Toeplitz::Way::matrix)->Apply(sizes);
 BENCHMARK_CAPTURE(toeplitz, carryless, Toeplitz::Way::carryless)->Apply(sizes);
 BENCHMARK_CAPTURE(toeplitz, table, Toeplitz::Way::table)->Apply(sizes);
 BENCHMARK(dpdk_softrss_be)->Apply(sizes);
-BENCHMARK_CAPTURE(packets, outer, HashRules{.types = all_hash_types});
-BENCHMARK_CAPTURE(packets, inner, HashRules{.types = all_hash_types, .tunnels = all_tunnel_types});
+const HashRules outer{.types = all_hash_types};
+const HashRules inner{.types = all_hash_types, .tunnels = all_tunnel_types};
+BENCHMARK_CAPTURE(packets, outer_matrix, outer, Toeplitz::Way::matrix);
+BENCHMARK_CAPTURE(packets, outer_carryless, outer, Toeplitz::Way::carryless);
+BENCHMARK_CAPTURE(packets, outer_table, outer, Toeplitz::Way::table);
+BENCHMARK_CAPTURE(packets, inner_matrix, inner, Toeplitz::Way::matrix);
+BENCHMARK_CAPTURE(packets, inner_carryless, inner, Toeplitz::Way::carryless);
+BENCHMARK_CAPTURE(packets, inner_table, inner, Toeplitz::Way::table);
 
 } // namespace
 } // namespace virtio::net
