@@ -1,6 +1,6 @@
 # What `cmake --install` lays down, in two components that are two Debian packages as well:
 #   dev      headers, static libraries, the CMake package and an example of its use
-#   program  virtio-tlm, and in libexec the executables of its platforms
+#   program  virtio-tlm, and in libexec the executables of its platforms and of co-simulation
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/virtio-tlm)
@@ -35,6 +35,9 @@ install(FILES LICENSE DESTINATION ${dev_doc_dir} RENAME copyright COMPONENT dev)
 install(TARGETS virtio-tlm RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 install(TARGETS virtio-tlm-riscv-virt virtio-tlm-pcie-host RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}
         COMPONENT program)
+if(TARGET virtio-tlm-cosim)
+  install(TARGETS virtio-tlm-cosim RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR} COMPONENT program)
+endif()
 install(DIRECTORY platforms/presets DESTINATION ${CMAKE_INSTALL_DATADIR}/virtio-tlm COMPONENT program)
 install(FILES cmake/copyright-program DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/virtio-tlm
         RENAME copyright COMPONENT program)

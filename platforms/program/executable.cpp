@@ -16,6 +16,10 @@ std::filesystem::path this_executable() {
 tl::expected<std::filesystem::path, std::string> platform_executable(PlatformKind kind) {
   std::string name = fmt::format("virtio-tlm-{}", text(kind));
   std::replace(name.begin(), name.end(), '_', '-');
+  return executable(name);
+}
+
+tl::expected<std::filesystem::path, std::string> executable(const std::string& name) {
   const auto here = this_executable().parent_path();
   std::error_code ignored;
   for (const auto& file : {here / name, here.parent_path() / "libexec" / name})

@@ -24,6 +24,21 @@ int code(ExitCode exit_code) {
   return static_cast<int>(exit_code);
 }
 
+// Becomes that program.
+int start(const tl::expected<std::filesystem::path, std::string>& program,
+          std::vector<char*> arguments) {
+  if (!program) {
+    fmt::print(stderr, "{}\n", program.error());
+    return code(ExitCode::bad_usage);
+  }
+  std::string path = program->string();
+  arguments.insert(arguments.begin(), path.data());
+  arguments.push_back(nullptr);
+  execv(path.c_str(), arguments.data());
+  fmt::print(stderr, "{} cannot be started: {}\n", path, std::strerror(errno));
+  return code(ExitCode::bad_usage);
+}
+
 int run(const RawRunOptions& raw, std::vector<char*> arguments) {
   const auto options = run_options(raw);
   if (!options) {
@@ -38,17 +53,7 @@ int run(const RawRunOptions& raw, std::vector<char*> arguments) {
                errors, errors == 1 ? "" : "s");
     return code(ExitCode::bad_usage);
   }
-  const auto executable = platform_executable(config->platform.kind);
-  if (!executable) {
-    fmt::print(stderr, "{}\n", executable.error());
-    return code(ExitCode::bad_usage);
-  }
-  std::string path = executable->string();
-  arguments.insert(arguments.begin(), path.data());
-  arguments.push_back(nullptr);
-  execv(path.c_str(), arguments.data());
-  fmt::print(stderr, "{} cannot be started: {}\n", path, std::strerror(errno));
-  return code(ExitCode::bad_usage);
+  return start(platform_executable(config->platform.kind), std::move(arguments));
 }
 
 // How a component's table is written in the file.
@@ -102,6 +107,9 @@ int params(const std::string& component) {
 } // namespace
 
 int main(int argc, char** argv) {
+  // Its arguments are its own.
+  if (argc > 1 && std::string_view(argv[1]) == "cosim")
+    return start(executable("virtio-tlm-cosim"), std::vector<char*>(argv + 2, argv + argc));
   CLI::App app("SystemC platforms with virtio devices, described by a TOML file");
   app.set_version_flag("--version", "virtio-tlm " VIRTIO_TLM_VERSION, "Print the version");
   app.require_subcommand(1);
@@ -136,6 +144,7 @@ int main(int argc, char** argv) {
   const auto pcie = add_pcie_command(app);
   const auto migrate = add_migrate_command(app);
   const auto rss = add_rss_command(app);
+  app.add_subcommand("cosim", "RTL beside the models, on random cases: virtio-tlm cosim --help");
 
   try {
     app.parse(argc, argv);

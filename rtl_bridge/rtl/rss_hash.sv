@@ -57,8 +57,8 @@ module rss_hash #(
         (TABLE_ENTRIES & (TABLE_ENTRIES - 1)) != 0) begin : g_table_entries
       $error("rss_hash: TABLE_ENTRIES is a power of two, 2 .. 32768");
     end
-    if (QUEUES < 2 || QUEUES > 16384) begin : g_queues
-      $error("rss_hash: QUEUES is 2 .. 16384");
+    if (QUEUES < 2 || QUEUES > 8192) begin : g_queues
+      $error("rss_hash: QUEUES is 2 .. 8192");
     end
   endgenerate
 

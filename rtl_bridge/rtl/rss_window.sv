@@ -1,5 +1,5 @@
-// The WINDOW_BYTES bytes of a buffer from byte `at` on, the first one highest; behind the buffer are zeroes. Halves what
-// can still be in the window with each bit of `at`, so that the multiplexers become narrower from level to level.
+// The WINDOW_BYTES bytes of a buffer from byte `at` on, the first one highest; behind the buffer are zeroes. Every bit of
+// `at`, from the highest on, halves what can still be in the window, so the multiplexers become narrower.
 `default_nettype none
 module rss_window #(
     parameter integer BUFFER_BYTES = 256,
@@ -10,23 +10,20 @@ module rss_window #(
     input wire [AT_BITS-1:0] at,
     output wire [8*WINDOW_BYTES-1:0] window
 );
-  // Level l has taken bits AT_BITS - 1 .. AT_BITS - l; what is left can still be shifted by less than 2**(AT_BITS - l).
-  localparam integer ALL = 8 * (BUFFER_BYTES + WINDOW_BYTES);
-  // verilator lint_off UNUSEDSIGNAL
-  // verilator lint_off UNOPTFLAT
-  wire [ALL-1:0] level[0:AT_BITS];
-  // verilator lint_on UNOPTFLAT
-  // verilator lint_on UNUSEDSIGNAL
-  assign level[0] = {bytes, {8 * WINDOW_BYTES{1'b0}}};
   generate
-    for (genvar l = 1; l <= AT_BITS; l = l + 1) begin : g_level
-      localparam integer SHIFT = 8 * (1 << (AT_BITS - l));
-      localparam integer LEFT = SHIFT + 8 * WINDOW_BYTES;
-      assign level[l][ALL-1-:LEFT] =
-          at[AT_BITS-l] ? level[l-1][ALL-1-SHIFT-:LEFT] : level[l-1][ALL-1-:LEFT];
-      assign level[l][ALL-1-LEFT:0] = '0;
+    for (genvar l = AT_BITS; l >= 0; l = l - 1) begin : g_level
+      // Bits below l of `at` have not been looked at.
+      localparam integer LEFT = 8 * ((1 << l) + WINDOW_BYTES);
+      // verilator lint_off UNUSEDSIGNAL
+      wire [LEFT-1:0] part;  // of the last one not all
+      // verilator lint_on UNUSEDSIGNAL
+      if (l == AT_BITS) begin : g_first
+        assign part = {bytes, {8 * WINDOW_BYTES{1'b0}}};
+      end else begin : g_next
+        assign part = at[l] ? g_level[l+1].part[LEFT-1:0] : g_level[l+1].part[LEFT+8*(1<<l)-1-:LEFT];
+      end
     end
   endgenerate
-  assign window = level[AT_BITS][ALL-1-:8*WINDOW_BYTES];
+  assign window = g_level[0].part[8*WINDOW_BYTES+7-:8*WINDOW_BYTES];
 endmodule
 `default_nettype wire

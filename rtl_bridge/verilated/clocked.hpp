@@ -28,6 +28,7 @@ public:
     context_->randSeed(static_cast<int>(seed & 0x7fffffff));
     context_->traceEverOn(true);
     context_->assertOn(true);
+    context_->errorLimit(std::numeric_limits<int>::max()); // counted, not fatal
     model_ = std::make_unique<Model>(context_.get(), "dut");
     model_->clk = 0;
     model_->eval();
@@ -42,8 +43,14 @@ public:
   Model& pins() { return *model_; }
   std::uint64_t cycle() const { return cycle_; }
 
+  /// Assertions that did not hold; each was told on standard output.
+  int failed_assertions() const { return context_->errorCount(); }
+
   /// Lets what follows from inputs alone settle: outputs are then those of this cycle.
-  void settle() { model_->eval(); }
+  void settle() {
+    Verilated::threadContextp(context_.get()); // that counts failed assertions
+    model_->eval();
+  }
   /// The clock's edges of this cycle. Inputs are set, and outputs read, before.
   void tick() {
     if (waves_) show(0);

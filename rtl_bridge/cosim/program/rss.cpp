@@ -5,6 +5,7 @@
 #include <virtio/rtl/cosim/rss/rtl.hpp>
 #include <virtio/rtl/cosim/shrink.hpp>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -64,6 +65,27 @@ public:
   }
 };
 
+/// Keeps standard output for what a user should read.
+class Silence {
+public:
+  Silence() : kept_(dup(STDOUT_FILENO)) {
+    std::fflush(stdout);
+    const int none = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(none, STDOUT_FILENO);
+    close(none);
+  }
+  ~Silence() {
+    std::fflush(stdout);
+    dup2(kept_, STDOUT_FILENO);
+    close(kept_);
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+private:
+  int kept_;
+};
+
 void progress(unsigned runs, std::size_t items) {
   if (isatty(STDERR_FILENO) != 0 && runs % 20 == 0)
     fmt::print(stderr, "\rshrinking: {} runs, {} items left ", runs, items);
@@ -80,6 +102,7 @@ Shrunk shrunk(const Stimulus& stimulus, const Finding& finding) {
                            }
                            return simpler;
                          }};
+  const Silence assertions;
   const Shrunk small = shrink(stimulus, finding, bench, {.runs = 20'000}, progress);
   if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
   return small;
@@ -215,7 +238,7 @@ std::function<int()> add_rss(CLI::App& app) {
       "with the same rule broken, and OUT/seed-N gets case.txt, finding.txt, trace.txt, "
       "waves.fst.\n"
       "Rules: RSS-REPORT, RSS-TUNNEL, RSS-HASH, RSS-QUEUE, RSS-DROP, RSS-ORDER, RSS-COUNT,\n"
-      "RSS-HANG, AXIS-STABLE, AXIS-KEEP, AXIS-TIMEOUT, AXIS-LAST.\n"
+      "RSS-HANG, AXIS-STABLE, AXIS-KEEP, AXIS-TIMEOUT, AXIS-LAST, ASSERT.\n"
       "Exit: 0 no rule is broken; 1 one is; 2 bad usage.\n"
       "Examples:\n"
       "  virtio-tlm cosim rss\n"

@@ -169,6 +169,8 @@ Outcome Bench::run() {
       if (!outcome.finding && options_.checked)
         outcome.finding = scoreboard_.result(cycle_, out.result);
     }
+    if (!outcome.finding && options_.checked && dut_.failed_assertions() != 0)
+      outcome.finding = Finding{"ASSERT", cycle_, "an assertion; see standard output"};
     quiet_cycles_ = taken || configured || told || gap_ != 0 ? 0 : quiet_cycles_ + 1;
     rest = busy() ? 0 : rest + 1;
     if (!outcome.finding && quiet_cycles_ > options_.hang_cycles) outcome.finding = hang();

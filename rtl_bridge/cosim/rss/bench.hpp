@@ -17,7 +17,7 @@ struct BenchOptions {
 };
 
 struct Outcome {
-  std::optional<Finding> finding; ///< RSS-.., AXIS-.., RSS-HANG
+  std::optional<Finding> finding; ///< RSS-.., AXIS-.., ASSERT
   std::uint64_t cycles = 0;
   std::uint64_t packets = 0;
 };

@@ -46,6 +46,8 @@ public:
   virtual DutParams params() const = 0;
   /// One clock cycle: outputs as they stand with these inputs, before the clock's edge.
   virtual Outputs cycle(const Inputs& inputs) = 0;
+  /// Assertions within the block that did not hold so far.
+  virtual int failed_assertions() const { return 0; }
   /// Before the first cycle, if at all.
   virtual void write_waves(const std::filesystem::path&, std::uint64_t /*from*/,
                            std::uint64_t /*to*/) {}

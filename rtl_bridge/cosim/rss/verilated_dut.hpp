@@ -40,6 +40,7 @@ public:
     clocked_.tick();
     return outputs;
   }
+  int failed_assertions() const override { return clocked_.failed_assertions(); }
   void write_waves(const std::filesystem::path& file, std::uint64_t from,
                    std::uint64_t to) override {
     clocked_.write_waves(file, {from, to});

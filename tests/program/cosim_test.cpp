@@ -1,0 +1,67 @@
+// virtio-tlm cosim from outside.
+#include "run_program.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <test_paths.hpp>
+#include <unistd.h>
+
+namespace {
+
+class CosimCommand : public testing::Test {
+protected:
+  void SetUp() override {
+    if (access(TEST_BIN_DIR "/virtio-tlm-cosim", X_OK) != 0)
+      GTEST_SKIP() << "Verilated code is not built with sanitizers";
+  }
+  ProgramResult rss(const std::string& arguments) {
+    return run_shell(TEST_BIN_DIR "/virtio-tlm cosim rss --out " + folder.path.string() + " " +
+                     arguments);
+  }
+  TemporaryFolder folder;
+};
+
+TEST_F(CosimCommand, TheRssBlockBreaksNoRuleInAnyProfile) {
+  const auto coverage = folder.path / "coverage.json";
+  const ProgramResult result = rss("--seeds 1..25 --profile all --coverage " + coverage.string());
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_NE(result.out.find("125 cases, "), std::string::npos) << result.out;
+  EXPECT_EQ(result.out.find("not covered"), std::string::npos) << result.out;
+  EXPECT_GT(nlohmann::json::parse(content_of(coverage))["bins"]["report/UDPv6_EX"], 10);
+}
+
+TEST_F(CosimCommand, NarrowBeatsBreakNoRule) {
+  const ProgramResult result = rss("--seeds 1..5 --profile all --width 128");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+}
+
+TEST_F(CosimCommand, ReplayShowsWhatCrosses) {
+  const auto file = folder.write(
+      "case.txt",
+      "set beat_bytes 16\nitem config types=1 key="
+      "6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa\n"
+      "item packet 0 "
+      "00112233445566778899aabb0800450000140000000040060000420995bba18e6450\n");
+  const ProgramResult plain = rss("--replay " + file.string());
+  EXPECT_EQ(plain.exit_code, 0) << plain.out << plain.err;
+  EXPECT_NE(plain.out.find("1 packets in "), std::string::npos) << plain.out;
+  EXPECT_NE(plain.out.find("hash 0x323e8fc2 hashed report IPv4 "), std::string::npos) << plain.out;
+  const ProgramResult waves = rss("--waves --replay " + file.string());
+  EXPECT_EQ(waves.exit_code, 0);
+  EXPECT_TRUE(waves.out.starts_with(plain.out.substr(0, plain.out.find("1 packets")))) << waves.out;
+  EXPECT_GT(content_of(folder.path / "waves.fst").size(), 1000u);
+}
+
+TEST_F(CosimCommand, WrongUsageIsSaid) {
+  const auto file = folder.write("case.txt", "item bucket\n");
+  const auto narrow = folder.write("narrow.txt", "set beat_bytes 8\n");
+  EXPECT_EQ(rss("--replay " + file.string()).exit_code, 2);
+  EXPECT_NE(rss("--replay " + file.string()).err.find("no kind of item"), std::string::npos);
+  EXPECT_EQ(rss("--replay " + narrow.string()).exit_code, 2);
+  EXPECT_EQ(rss("--seeds 5..1").exit_code, 2);
+  EXPECT_EQ(rss("--seeds x").exit_code, 2);
+  EXPECT_EQ(rss("--profile none").exit_code, 2);
+  EXPECT_EQ(run_shell(TEST_BIN_DIR "/virtio-tlm cosim").exit_code, 2);
+}
+
+} // namespace
