@@ -7,7 +7,7 @@ namespace virtio::rtl::cosim {
 
 ModelRingDut::ModelRingDut(std::uint16_t num_queues, const std::optional<RingEngineParams>& timed,
                            Fault fault)
-    : fault_(std::move(fault)) {
+    : num_queues_(num_queues), fault_(std::move(fault)) {
   never_maps();
   if (timed)
     engine_ = std::make_unique<TimedRingEngine>("dut", executor_, *this, num_queues, *this, *timed);

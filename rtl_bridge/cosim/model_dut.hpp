@@ -28,6 +28,7 @@ public:
   const RingSide& settle(const RingSide& bench) override;
   void edge() override;
   std::uint32_t beat_bytes() const override { return 16; }
+  std::uint16_t num_queues() const override { return num_queues_; }
 
 private:
   struct Open { // a transaction with its tag
@@ -46,6 +47,7 @@ private:
   void take_command(const BoundaryEvent& event);
   static BoundaryEvent of(Group group, QueueIndex queue);
 
+  std::uint16_t num_queues_;
   Fault fault_;
   Executor executor_;
   std::unique_ptr<RingEngine> engine_;

@@ -64,7 +64,8 @@ RingBench::RingBench(const Stimulus& stimulus, RingDut& dut, RingRunOptions opti
   if (stimulus.number("indirect")) features.set(VIRTIO_F_INDIRECT_DESC);
   if (stimulus.number("in_order")) features.set(VIRTIO_F_IN_ORDER);
   if (stimulus.number("notification_data")) features.set(VIRTIO_F_NOTIFICATION_DATA);
-  if (queues < 1 || queues > 1024) throw std::invalid_argument("queues: 1..1024");
+  if (queues < 1 || queues > dut.num_queues())
+    throw std::invalid_argument(fmt::format("queues: 1..{}", dut.num_queues()));
   if (size < 1 || size > 32768) throw std::invalid_argument("size: 1..32768");
   const bool packed = features.has(VIRTIO_F_RING_PACKED);
   if (!packed && (size & (size - 1)) != 0)
@@ -421,9 +422,9 @@ void RingBench::answer_reads() {
     e.last = true;
   } else {
     const std::uint32_t beat = dut_.beat_bytes();
-    const auto n =
-        std::min<std::uint32_t>(r.request.length - r.answered,
-                                beat - static_cast<std::uint32_t>(raw(e.address) & (beat - 1)));
+    const auto skipped = dut_.aligned_beats() ? raw(e.address) & (beat - 1) : 0;
+    const auto n = std::min<std::uint32_t>(r.request.length - r.answered,
+                                           beat - static_cast<std::uint32_t>(skipped));
     e.data.assign(r.data.begin() + r.answered, r.data.begin() + r.answered + n);
     r.answered += n;
     e.last = r.answered == r.request.length;
@@ -497,6 +498,7 @@ void RingBench::tick() {
     std::erase_if(to_dut_[static_cast<std::size_t>(Group::completion)],
                   [&](const Waiting& w) { return w.event.queue == queue; });
   aborted_.clear();
+  if (dut_.failed_assertions() != 0) broken("ASSERT", "an assertion of the engine does not hold");
   if (!finding_ && !scoreboard_.clean()) {
     const Violation& v = scoreboard_.violations().front();
     finding_ = Finding{id(v.rule), v.cycle, v.message()};

@@ -33,9 +33,13 @@ public:
   virtual const RingSide& settle(const RingSide& bench) = 0;
   /// The rising edge of the clock: what both sides were willing to do is done.
   virtual void edge() = 0;
-  /// The most bytes of a beat of a read answer, a power of two, at least 16. Beats end at multiples
-  /// of it.
+  /// The most bytes of a beat of a read answer, a power of two, at least 16.
   virtual std::uint32_t beat_bytes() const = 0;
+  /// Beats end at multiples of beat_bytes(); else the first begins with the byte at the address.
+  virtual bool aligned_beats() const { return true; }
+  virtual std::uint16_t num_queues() const = 0;
+  /// Of the engine's own, so far.
+  virtual int failed_assertions() const { return 0; }
 };
 
 } // namespace virtio::rtl::cosim

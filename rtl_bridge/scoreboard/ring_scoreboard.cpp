@@ -602,7 +602,8 @@ void RingScoreboard::write_used(Queue& queue, const BoundaryEvent& event) {
 }
 
 std::size_t RingScoreboard::match_used(Queue& queue, std::size_t first, std::size_t limit,
-                                       std::uint16_t head, std::uint32_t written) {
+                                       std::uint16_t head, std::uint32_t written,
+                                       const std::function<bool(std::size_t)>& goes_on) {
   const std::size_t ready = std::min(queue.publishable(), limit);
   if (first >= ready) {
     queue.lost = true;
@@ -610,12 +611,18 @@ std::size_t RingScoreboard::match_used(Queue& queue, std::size_t first, std::siz
            fmt::format("id {} is used, and {} completions are due", head, ready));
     return 0;
   }
+  std::size_t stands_for = 0;
   for (std::size_t i = first; i < ready; ++i) {
     const Queue::Emitted& due = queue.done[i];
-    if (due.head == head && due.written == written) return i - first + 1;
+    if (due.head == head && due.written == written) {
+      // A driver that breaks the rules may have used a head twice.
+      if (stands_for == 0 || goes_on(i + 1)) stands_for = i - first + 1;
+      if (goes_on(i + 1)) break;
+    }
     // In order, those that were used completely may be skipped.
     if (!queue.in_order || !due.hints.full) break;
   }
+  if (stands_for != 0) return stands_for;
   queue.lost = true;
   broken(queue, RingRule::used,
          fmt::format("id {} length {}, not id {} length {}", head, written, queue.done[first].head,
@@ -656,8 +663,12 @@ void RingScoreboard::publish_split(Queue& queue, std::uint16_t idx) {
       queue.lost = true;
       return broken(queue, RingRule::used, fmt::format("id {}", std::uint32_t{element.id}));
     }
-    const std::size_t stands_for =
-        match_used(queue, i, n, static_cast<std::uint16_t>(std::uint32_t{element.id}), element.len);
+    const auto goes_on = [&](std::size_t next) {
+      const std::uint16_t place = queue.used_at(queue.advanced + next).index & (size - 1u);
+      return next == n || queue.used_slots[place].written == 0xff;
+    };
+    const std::size_t stands_for = match_used(
+        queue, i, n, static_cast<std::uint16_t>(std::uint32_t{element.id}), element.len, goes_on);
     if (stands_for == 0) return;
     i += stands_for;
   }
@@ -684,7 +695,14 @@ void RingScoreboard::publish_packed(Queue& queue) {
                     fmt::format("descriptor {} has flags {:#x}, not {:#x}", next.index,
                                 std::uint16_t{d.flags}, expected));
     }
-    const std::size_t stands_for = match_used(queue, count, queue.done.size(), d.id, d.len);
+    const auto goes_on = [&](std::size_t next) {
+      std::uint64_t place = to;
+      for (std::size_t i = count; i < next; ++i)
+        place += queue.done[i].slots;
+      return queue.pending.contains(queue.used_at(place).index);
+    };
+    const std::size_t stands_for =
+        match_used(queue, count, queue.done.size(), d.id, d.len, goes_on);
     if (stands_for == 0) return;
     queue.pending.erase(found);
     slot.written = 0;

@@ -7,6 +7,7 @@
 #include <virtio/rtl/boundary/events.hpp>
 #include <virtio/rtl/scoreboard/samples.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -99,9 +100,10 @@ private:
   void publish_split(Queue& queue, std::uint16_t idx);
   void publish_packed(Queue& queue);
   /// A used element that stands for the next completion, or for several in order. Returns for how
-  /// many; 0: for none, which is reported.
+  /// many; 0: for none, which is reported. `goes_on` says whether the next one is written if it
+  /// stands for all before the n-th.
   std::size_t match_used(Queue& queue, std::size_t first, std::size_t limit, std::uint16_t head,
-                         std::uint32_t written);
+                         std::uint32_t written, const std::function<bool(std::size_t)>& goes_on);
   void retire(Queue& queue, std::size_t count);
   bool justified(const Queue& queue, RingError code) const;
   void settle(Queue& queue);

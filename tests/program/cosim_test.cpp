@@ -18,6 +18,10 @@ protected:
     return run_shell(TEST_BIN_DIR "/virtio-tlm cosim rss --out " + folder.path.string() + " " +
                      arguments);
   }
+  ProgramResult ring(const std::string& arguments) {
+    return run_shell(TEST_BIN_DIR "/virtio-tlm cosim ring --out " + folder.path.string() + " " +
+                     arguments);
+  }
   TemporaryFolder folder;
 };
 
@@ -62,6 +66,48 @@ TEST_F(CosimCommand, WrongUsageIsSaid) {
   EXPECT_EQ(rss("--seeds x").exit_code, 2);
   EXPECT_EQ(rss("--profile none").exit_code, 2);
   EXPECT_EQ(run_shell(TEST_BIN_DIR "/virtio-tlm cosim").exit_code, 2);
+}
+
+TEST_F(CosimCommand, TheRingEngineBreaksNoRuleInAnyProfile) {
+  const ProgramResult result = ring("--seeds 1..60 --profile all");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_NE(result.out.find("300 cases, "), std::string::npos) << result.out;
+}
+
+TEST_F(CosimCommand, TheModelsEnginesPassWhatTheRingEngineHasTo) {
+  for (const char* dut : {"model", "timed"}) {
+    const ProgramResult result = ring(std::string("--seeds 1..40 --profile all --dut ") + dut);
+    EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  }
+}
+
+TEST_F(CosimCommand, ARingCaseIsReplayedTheSameWithWavesAndWithout) {
+  const auto file = folder.write("ring.txt", "set packed 1\nset size 7\nset event_idx 1\n"
+                                             "item chain 0 r16 w32\nitem chain 0 w8\n"
+                                             "item sleep 0\n");
+  const ProgramResult plain = ring("--replay " + file.string());
+  EXPECT_EQ(plain.exit_code, 0) << plain.out << plain.err;
+  EXPECT_NE(plain.out.find("segment chain 1"), std::string::npos) << plain.out;
+  EXPECT_NE(plain.out.find("2 chains in "), std::string::npos) << plain.out;
+  const ProgramResult waves = ring("--replay " + file.string() + " --waves");
+  EXPECT_GT(std::filesystem::file_size(folder.path / "waves.fst"), 1000u);
+  std::string same = waves.out;
+  const auto line = same.find("waves: ");
+  ASSERT_NE(line, std::string::npos);
+  same.erase(line, same.find('\n', line) + 1 - line);
+  EXPECT_EQ(same, plain.out);
+}
+
+TEST_F(CosimCommand, ARingCaseThatCannotBeIsRefusedWithItsReason) {
+  for (const auto& [text, reason] : std::vector<std::pair<std::string, std::string>>{
+           {"set queues 9\nitem kick 0\n", "queues: 1..4"},
+           {"set size 12\nitem kick 0\n", "a power of two"},
+           {"item kick 3\n", "there is no queue 3"},
+           {"item jump 0\n", "unknown item"}}) {
+    const ProgramResult result = ring("--replay " + folder.write("ring.txt", text).string());
+    EXPECT_EQ(result.exit_code, 2) << text;
+    EXPECT_NE(result.err.find(reason), std::string::npos) << result.err;
+  }
 }
 
 } // namespace

@@ -1,25 +1,18 @@
 #include <virtio/rtl/cosim/failure.hpp>
+#include <virtio/rtl/cosim/program/common.hpp>
 #include <virtio/rtl/cosim/program/rss.hpp>
 #include <virtio/rtl/cosim/rss/bench.hpp>
 #include <virtio/rtl/cosim/rss/packets.hpp>
 #include <virtio/rtl/cosim/rss/rtl.hpp>
 #include <virtio/rtl/cosim/shrink.hpp>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
 
 namespace virtio::rtl::cosim {
 
 namespace {
-
-constexpr int done = 0;
-constexpr int failed = 1;
-constexpr int bad_usage = 2;
 
 struct Options {
   std::string seeds = "1..20";
@@ -31,20 +24,6 @@ struct Options {
   std::filesystem::path out = "out/cosim-rss";
   std::filesystem::path coverage;
 };
-
-int complain(const std::string& message) {
-  fmt::print(stderr, "{}\n", message);
-  return bad_usage;
-}
-
-bool read_seeds(const std::string& text, std::uint64_t& first, std::uint64_t& last) {
-  const char* const end = text.data() + text.size();
-  auto read = std::from_chars(text.data(), end, first);
-  last = first;
-  if (read.ec == std::errc{} && end - read.ptr > 2 && read.ptr[0] == '.' && read.ptr[1] == '.')
-    read = std::from_chars(read.ptr + 2, end, last);
-  return read.ec == std::errc{} && read.ptr == end && first <= last;
-}
 
 /// Runs cases on a block of their own each, as the case says.
 class Runner {
@@ -65,32 +44,6 @@ public:
   }
 };
 
-/// Keeps standard output for what a user should read.
-class Silence {
-public:
-  Silence() : kept_(dup(STDOUT_FILENO)) {
-    std::fflush(stdout);
-    const int none = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(none, STDOUT_FILENO);
-    close(none);
-  }
-  ~Silence() {
-    std::fflush(stdout);
-    dup2(kept_, STDOUT_FILENO);
-    close(kept_);
-  }
-  Silence(const Silence&) = delete;
-  Silence& operator=(const Silence&) = delete;
-
-private:
-  int kept_;
-};
-
-void progress(unsigned runs, std::size_t items) {
-  if (isatty(STDERR_FILENO) != 0 && runs % 20 == 0)
-    fmt::print(stderr, "\rshrinking: {} runs, {} items left ", runs, items);
-}
-
 Shrunk shrunk(const Stimulus& stimulus, const Finding& finding) {
   const Shrinkable bench{[](const Stimulus& smaller) { return Runner::run(smaller).finding; },
                          rss::simpler,
@@ -104,15 +57,8 @@ Shrunk shrunk(const Stimulus& stimulus, const Finding& finding) {
                          }};
   const Silence assertions;
   const Shrunk small = shrink(stimulus, finding, bench, {.runs = 20'000}, progress);
-  if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
+  clear_progress();
   return small;
-}
-
-/// The end of what crossed the boundary.
-std::vector<std::string> tail(std::vector<std::string> trace) {
-  constexpr std::size_t shown = 200;
-  if (trace.size() > shown) trace.erase(trace.begin(), trace.end() - shown);
-  return trace;
 }
 
 int fail(const Options& options, std::uint64_t seed, const Stimulus& stimulus,
