@@ -501,7 +501,7 @@ void RingBench::tick() {
   if (dut_.failed_assertions() != 0) broken("ASSERT", "an assertion of the engine does not hold");
   if (!finding_ && !scoreboard_.clean()) {
     const Violation& v = scoreboard_.violations().front();
-    finding_ = Finding{id(v.rule), v.cycle, v.message()};
+    finding_ = Finding{id(v.rule), v.cycle, v.evidence()};
   }
 }
 
@@ -569,7 +569,7 @@ std::optional<Finding> RingBench::run() {
     scoreboard_.settle(cycle_);
     if (!scoreboard_.clean()) {
       const Violation& v = scoreboard_.violations().front();
-      return Finding{id(v.rule), v.cycle, v.message()};
+      return Finding{id(v.rule), v.cycle, v.evidence()};
     }
     for (auto& q : queues_)
       drive(*q);
@@ -578,7 +578,7 @@ std::optional<Finding> RingBench::run() {
   scoreboard_.settle(cycle_);
   if (!scoreboard_.clean()) {
     const Violation& v = scoreboard_.violations().front();
-    return Finding{id(v.rule), v.cycle, v.message()};
+    return Finding{id(v.rule), v.cycle, v.evidence()};
   }
   return Finding{"RING-HANG", cycle_, outstanding()};
 }

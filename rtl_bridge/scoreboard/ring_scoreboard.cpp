@@ -26,9 +26,11 @@ const char* text(RingRule rule) {
   return "?";
 }
 
+std::string Violation::evidence() const {
+  return fmt::format("function {}, queue {}: {} ({})", function, raw(queue), what, text(rule));
+}
 std::string Violation::message() const {
-  return fmt::format("{} at cycle {}, function {}, queue {}: {} ({})", id(rule), cycle, function,
-                     raw(queue), what, text(rule));
+  return fmt::format("{} at cycle {}: {}", id(rule), cycle, evidence());
 }
 
 RingScoreboard::RingScoreboard(ScoreboardLimits limits) : limits_(limits) {}

@@ -33,6 +33,9 @@ struct Violation {
   QueueIndex queue{};
   std::string what; ///< the evidence
 
+  /// Queue, evidence, and what the rule demands.
+  std::string evidence() const;
+  /// The same with rule and cycle.
   std::string message() const;
 };
 

@@ -70,7 +70,7 @@ private:
 
 int fail(const Options& options, const Runner& runner, std::uint64_t seed, const Stimulus& stimulus,
          const Finding& finding) {
-  fmt::print("seed {}: {}\n", seed, finding.evidence);
+  fmt::print("seed {}: {} at cycle {}: {}\n", seed, finding.rule, finding.cycle, finding.evidence);
   Shrunk small;
   {
     const Silence assertions;
@@ -123,7 +123,8 @@ int replay(const Options& options, const Runner& runner) {
     fmt::print("{} chains in {} cycles: no rule is broken\n", outcome.chains, outcome.cycles);
     return done;
   }
-  fmt::print("{}\n", outcome.finding->evidence);
+  const Finding& finding = *outcome.finding;
+  fmt::print("{} at cycle {}: {}\n", finding.rule, finding.cycle, finding.evidence);
   return failed;
 }
 
