@@ -6,7 +6,11 @@ namespace virtio::rtl {
 
 void Samples::add_slice(std::uint64_t number, const Slice& slice) {
   std::vector<Slice>& slices = blocks_[number];
-  if (slices.size() == slices_kept) slices.erase(slices.begin());
+  const auto same_place = [&](const Slice& s) {
+    return s.begin == slice.begin && s.end == slice.end;
+  };
+  if (std::count_if(slices.begin(), slices.end(), same_place) == slices_kept)
+    slices.erase(std::find_if(slices.begin(), slices.end(), same_place));
   slices.push_back(slice);
 }
 

@@ -52,7 +52,7 @@ private:
     std::uint64_t issued = 0;
     std::uint64_t done = 0;
   };
-  static constexpr std::size_t slices_kept = 8; // of a block
+  static constexpr std::ptrdiff_t slices_kept = 8; // of one place in a block
   void add_slice(std::uint64_t number, const Slice& slice);
   std::vector<Value> find_in(std::uint64_t number, std::uint32_t begin, std::uint32_t end,
                              std::uint64_t since) const;
