@@ -125,9 +125,9 @@ void Bench::took_beat(const Inputs& in) {
 }
 
 void Bench::took_config() {
-  if (options_.trace != nullptr && next_ != 0)
+  if (options_.trace != nullptr && !first_change_)
     note(fmt::format("config {:#x} = {:#x}", change_[write_].address, change_[write_].data));
-  ++write_;
+  if (++write_ == change_.size()) first_change_ = false;
 }
 
 bool Bench::busy() const {
@@ -166,8 +166,8 @@ Outcome Bench::run() {
     if (configured) took_config();
     if (told) {
       if (options_.trace != nullptr) note("result " + to_text(out.result));
-      if (!outcome.finding && options_.checked)
-        outcome.finding = scoreboard_.result(cycle_, out.result);
+      auto broken = scoreboard_.result(cycle_, options_.checked ? out.result : RssResult{});
+      if (!outcome.finding) outcome.finding = std::move(broken);
     }
     if (!outcome.finding && options_.checked && dut_.failed_assertions() != 0)
       outcome.finding = Finding{"ASSERT", cycle_, "an assertion; see standard output"};

@@ -63,6 +63,7 @@ private:
   RssResult expected_;
   ConfigItem change_;
   std::size_t write_ = 0;
+  bool first_change_ = true; ///< the setup that every case begins with
 
   RssModel model_;
   RssScoreboard scoreboard_;

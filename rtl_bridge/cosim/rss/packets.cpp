@@ -223,6 +223,8 @@ private:
       const std::uint64_t words = chance(90) ? below(6) : below(40);
       put(bytes, words, 1);
       append(bytes, kind == 60 ? options(8 * words + 6) : noise(8 * words + 6));
+      // Type 2 of another length than it has.
+      if (kind == 43 && chance(60)) bytes[2] = std::byte{2};
     }
     return bytes;
   }
