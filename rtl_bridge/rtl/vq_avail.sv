@@ -16,6 +16,12 @@ module vq_avail #(
     input wire error,
     output wire pop,
     output wire [QW-1:0] queue,
+    // How far the queue's chains are taken.
+    output wire walk_we,
+    input wire walk_busy,
+    output wire [34:0] walk,
+    output wire busy_clear,
+    output wire again,
     output wire read_valid,
     input wire read_grant,
     output wire [63:0] read_address,
@@ -30,7 +36,7 @@ module vq_avail #(
   localparam HEAD = 2'd0, READ = 2'd1, LAST = 2'd2;
   reg [1:0] state_q;
   reg [15:0] left_q, at_q;
-  reg more_q;
+  reg more_q, wrong_q;
 
   wire packed_ring = meta[QW];
   wire [63:0] driver = meta[QW+1+:64];
@@ -38,6 +44,10 @@ module vq_avail #(
   wire [15:0] size = meta[QW+129+:16];
   wire [15:0] avail = meta[QW+145+:16];
   wire [15:0] limit = meta[QW+161+:16];
+  wire [15:0] chain = meta[QW+177+:16];
+  wire wrap = meta[QW+193];
+  wire armed = meta[QW+194];
+  wire event_idx = meta[QW+195];
   assign queue = meta[QW-1:0];
 
   wire [15:0] ahead = data - avail;
@@ -59,7 +69,7 @@ module vq_avail #(
     end else if (state_q == READ) kind = ENTRIES;
   end
   wire dead = !live[queue];
-  wire now = valid && !alloc_full;
+  wire now = valid && !alloc_full && !walk_busy;
   assign read_valid = now && state_q == READ && !dead;
   assign read_address = driver + 64'd4 + {47'd0, slot, 1'b0};
   assign read_length = {n[14:0], 1'b0};
@@ -68,6 +78,12 @@ module vq_avail #(
   assign alloc_done = state_q != READ;
   assign alloc_meta = {n, packed_ring ? avail : at_q, size, desc, code, kind, queue};
   assign pop = now && state_q == LAST;
+  wire [15:0] taken = at_q - avail;
+  wire still_armed = armed && taken == 0;
+  assign busy_clear = pop && !packed_ring;
+  assign walk_we = busy_clear;
+  assign walk = {more_q, still_armed, chain + taken, wrap, at_q};
+  assign again = busy_clear && !dead && !wrong_q && (more_q || (event_idx && !still_armed));
 
   always_ff @(posedge clk) begin
     if (!rst_n) state_q <= HEAD;
@@ -76,6 +92,7 @@ module vq_avail #(
         HEAD: begin
           left_q <= ahead < limit ? ahead : limit;
           at_q <= avail;
+          wrong_q <= wrong && !packed_ring;
           more_q <= packed_ring || (!wrong && ahead > limit);
           state_q <= dead || packed_ring || wrong || ahead == 0 ? LAST : READ;
         end

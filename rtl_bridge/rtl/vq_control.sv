@@ -5,7 +5,7 @@ module vq_control #(
     parameter QUEUES = 1,
     parameter QW = 1,
     parameter SETUP = 228,
-    parameter WALK = 51,
+    parameter WALK = 35,
     parameter USED = 33,
     parameter OUTSTANDING = 64,
     parameter OW = 6
@@ -43,6 +43,8 @@ module vq_control #(
     input wire [QUEUES-1:0] busy,
     input wire [WALK-1:0] walk,
     input wire [USED-1:0] used,
+    input wire [7:0] begun,  // visits, and those that have ended
+    input wire [7:0] ended_visits,
     input wire writers_idle,
     input wire drained,
     input wire published,
@@ -95,7 +97,11 @@ module vq_control #(
   end
 
   wire settled = since_q == 3'd7;
-  wire still = !busy[queue_q];
+  // The visits that had begun when the queue was no longer busy have ended.
+  reg waits_q;
+  reg [7:0] until_q;
+  wire [7:0] left = until_q - ended_visits;
+  wire still = waits_q && (left == 0 || left[7]);
   reg ended;
   always_comb
     case (command_q)
@@ -117,7 +123,7 @@ module vq_control #(
   assign clear_at = clear_q;
   assign setup_we = state_q == INIT;
   assign setup = setup_q;
-  assign walk_init = {2'b00, 16'd0, 16'd0, avail_wrap_q, avail_q};
+  assign walk_init = {2'b00, 16'd0, avail_wrap_q, avail_q};
   assign used_init = {16'd0, used_wrap_q, used_q};
   assign turn_on = init;
   assign turn_off = state_q == CHECK && command_q == RING_COMMAND_RESET[1:0];
@@ -143,6 +149,11 @@ module vq_control #(
       quiesced_q <= 0;
     end else begin
       taken_q <= credit_valid && credit_ready;
+      if (state_q != SETTLE || !settled) waits_q <= 0;
+      else if (!busy[queue_q] && !waits_q) begin
+        waits_q <= 1;
+        until_q <= begun;
+      end
       if (state_q != SETTLE) since_q <= 0;
       else if (!settled) since_q <= since_q + 1'b1;
       case (state_q)

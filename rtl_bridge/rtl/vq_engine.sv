@@ -13,6 +13,7 @@ module vq_engine #(
     parameter DESCRIPTOR_BATCH = DATA_WIDTH / 128,  // descriptors in one read
     parameter INDIRECT_BATCH = DATA_WIDTH / 128,  // the same of an indirect table
     parameter DESCRIPTOR_PREFETCH = 16,  // descriptors of a packed ring that a visit reads ahead
+    parameter OVERLAP = 0,  // 1: a split queue's next visit begins before the last one's chains are emitted
     parameter USED_BATCH = 16,  // completions written back in one go; groups stay whole
     parameter QW = QUEUES > 1 ? $clog2(QUEUES) : 1,
     parameter TW = $clog2(TAGS),
@@ -139,7 +140,7 @@ module vq_engine #(
 );
   `include "virtio_boundary.svh"
   localparam OW = $clog2(OUTSTANDING);
-  localparam SETUP = 228, WALK = 51, USED = 33, NOTE = 67;
+  localparam SETUP = 228, WALK = 35, USED = 33, NOTE = 67;
 
   generate
     if (QUEUES < 1 || QUEUES > 1024) vq_engine_QUEUES_is_1_to_1024 wrong_queues ();
@@ -174,6 +175,9 @@ module vq_engine #(
 
   // --- one bit of each queue ---------------------------------------------------------------------
   reg [QUEUES-1:0] on_q, halted_q, failed_q, used_failed_q, generation_q, in_order_q, busy_q, bell_q;
+  reg [7:0] begun_q, ended_q;
+  wire avail_we, avail_busy_clear, avail_again, walk_packed, visit_done;
+  wire [34:0] avail_walk;
   wire turn_on, turn_off, control_halt, walk_halt, busy_set, visit_busy_clear, walk_busy_clear, bell_clear;
   wire [QW-1:0] control_queue, walk_queue, walk_halt_queue, visit_queue;
   wire used_fault;
@@ -187,6 +191,8 @@ module vq_engine #(
       busy_q <= 0;
       bell_q <= 0;
       generation_q <= 0;
+      begun_q <= 0;
+      ended_q <= 0;
     end else begin
       if (turn_on) begin
         on_q[control_queue] <= 1;
@@ -197,6 +203,9 @@ module vq_engine #(
       if (busy_set) busy_q[visit_queue] <= 1;
       if (visit_busy_clear) busy_q[visit_queue] <= 0;
       if (walk_busy_clear) busy_q[walk_queue] <= 0;
+      if (OVERLAP != 0 && avail_busy_clear) busy_q[avail_queue] <= 0;
+      if (alloc1) begun_q <= begun_q + 1'b1;
+      if (visit_done) ended_q <= ended_q + 1'b1;
       if (bell_clear) bell_q[visit_queue] <= 0;
       if (bell_set) bell_q[db_queue] <= 1;
     end
@@ -249,6 +258,8 @@ module vq_engine #(
       .rdata(used_setup)
   );
   wire [QW-1:0] walk_write_queue = init ? control_queue : walk_queue;
+  wire walk_to_visit = walk_we && walk_packed;
+  wire visit_walk_we = walk_to_visit || avail_we || init;
   wire [WALK-1:0] walk_write = init ? walk_init : walk_next;
   vq_ram #(
       .WIDTH(WALK),
@@ -256,9 +267,9 @@ module vq_engine #(
       .AW(QW)
   ) visit_walk_ram (
       .clk(clk),
-      .we(walk_we || init),
-      .waddr(walk_write_queue),
-      .wdata(walk_write),
+      .we(visit_walk_we),
+      .waddr(init ? control_queue : avail_we ? avail_queue : walk_queue),
+      .wdata(init ? walk_init : avail_we ? avail_walk : walk_next),
       .raddr(visit_context),
       .rdata(visit_walk)
   );
@@ -385,6 +396,8 @@ module vq_engine #(
       .busy(busy_q),
       .walk(control_walk),
       .used(control_used),
+      .begun(begun_q),
+      .ended_visits(ended_q),
       .writers_idle(writers_idle),
       .drained(drained),
       .published(published),
@@ -453,7 +466,7 @@ module vq_engine #(
   wire rsp_walk = rd_rsp_valid && rd_rsp_tag[TW-1-:4] == 4'b1111;
 
   // --- visits ------------------------------------------------------------------------------------
-  localparam META1 = QW + 177, META2 = QW + 122, META3 = 30, META4 = QW + 68, HEADER = QW + 150;
+  localparam META1 = QW + 196, META2 = QW + 122, META3 = 30, META4 = QW + 68, HEADER = QW + 134;
   wire visit_turn, visit_take, again;
   wire [QW-1:0] visit_turn_queue;
   vq_sched #(
@@ -470,6 +483,8 @@ module vq_engine #(
       .queue_c(walk_queue),
       .set_d(used_we),
       .queue_d(used_queue),
+      .set_e(avail_again),
+      .queue_e(avail_queue),
       .hold(busy_q),
       .valid(visit_turn),
       .queue(visit_turn_queue),
@@ -591,6 +606,11 @@ module vq_engine #(
       .error(bad1),
       .pop(pop1),
       .queue(avail_queue),
+      .walk_we(avail_we),
+      .walk_busy(walk_we || init),
+      .walk(avail_walk),
+      .busy_clear(avail_busy_clear),
+      .again(avail_again),
       .read_valid(read_valid[3]),
       .read_grant(read_grant[3]),
       .read_address(avail_address),
@@ -686,6 +706,7 @@ module vq_engine #(
       .META(META3),
       .HEADER(HEADER),
       .WALK(WALK),
+      .OVERLAP(OVERLAP),
       .BATCH(DESCRIPTOR_BATCH),
       .INDIRECT_BATCH(INDIRECT_BATCH)
   ) walk_stage (
@@ -719,6 +740,8 @@ module vq_engine #(
       .chain_id(chain_id),
       .chain_data(chain_data),
       .walk_we(walk_we),
+      .walk_packed(walk_packed),
+      .done(visit_done),
       .walk(walk_next),
       .again(again),
       .busy_clear(walk_busy_clear),
@@ -799,6 +822,8 @@ module vq_engine #(
       .queue_c({QW{1'b0}}),
       .set_d(1'b0),
       .queue_d({QW{1'b0}}),
+      .set_e(1'b0),
+      .queue_e({QW{1'b0}}),
       .hold(used_busy_q),
       .valid(used_turn),
       .queue(used_turn_queue),

@@ -15,6 +15,8 @@ module vq_sched #(
     input wire [QW-1:0] queue_c,
     input wire set_d,
     input wire [QW-1:0] queue_d,
+    input wire set_e,
+    input wire [QW-1:0] queue_e,
     input wire [QUEUES-1:0] hold,
     output wire valid,
     output wire [QW-1:0] queue,
@@ -64,6 +66,7 @@ module vq_sched #(
       if (set_b) pending_q[queue_b] <= 1;
       if (set_c) pending_q[queue_c] <= 1;
       if (set_d) pending_q[queue_d] <= 1;
+      if (set_e) pending_q[queue_e] <= 1;
     end
   end
 endmodule

@@ -1,11 +1,12 @@
 // Stage 1: begins a visit of a queue whose turn it is. Asks the driver to be notified when the queue was left without
-// that, then reads the available index. A queue has one visit at a time; what it needs travels with it.
+// that, then reads the available index. What a visit needs travels with it. A queue's next visit begins when it is
+// known how far this one goes: at its end, or with OVERLAP for a split ring behind stage 2.
 `default_nettype none
 module vq_visit #(
     parameter QUEUES = 1,
     parameter QW = 1,
     parameter SETUP = 228,
-    parameter WALK = 51,
+    parameter WALK = 35,
     parameter META = 1,
     parameter HEADER = 1,
     parameter OUTSTANDING = 64,
@@ -63,11 +64,10 @@ module vq_visit #(
   wire [15:0] avail = walk[15:0];
   wire wrap = walk[16];
   wire [15:0] chain = walk[32:17];
-  wire [15:0] consumed = walk[48:33];
-  wire armed = walk[49];
-  wire more = walk[50];
+  wire armed = walk[33];
+  wire more = walk[34];
 
-  wire [15:0] credits = granted - consumed;
+  wire [15:0] credits = granted - chain;
   wire [15:0] room = 16'(OUTSTANDING) - (chain - retired);
   wire [15:0] least = credits < room ? credits : room;
   wire live = on[queue_q] && !halted[queue_q];
@@ -94,9 +94,9 @@ module vq_visit #(
   assign read_after = wrote_q;
   assign alloc = may && (packed_ring || read_grant);
   assign alloc_done = packed_ring;
-  assign alloc_meta = {limit_q, avail, size, desc, driver, packed_ring, queue_q};
+  assign alloc_meta = {event_idx, armed_q, wrap, chain, limit_q, avail, size, desc, driver, packed_ring, queue_q};
   assign header = {
-    armed_q, consumed, chain, wrap, avail, limit_q, setup[211:208], size, desc, queue_q
+    armed_q, chain, wrap, avail, limit_q, setup[211:208], size, desc, queue_q
   };
 
   always_ff @(posedge clk) begin

@@ -8,7 +8,8 @@ module vq_walk #(
     parameter DATA_WIDTH = 256,
     parameter META = 1,
     parameter HEADER = 1,
-    parameter WALK = 51,
+    parameter WALK = 35,
+    parameter OVERLAP = 0,
     parameter BATCH = 2,
     parameter INDIRECT_BATCH = 2
 ) (
@@ -44,6 +45,8 @@ module vq_walk #(
     output wire [15:0] chain_id,
     output wire [31:0] chain_data,
     output wire walk_we,
+    output wire walk_packed,
+    output wire done,
     output wire [WALK-1:0] walk,
     output wire again,
     output wire busy_clear,
@@ -73,9 +76,9 @@ module vq_walk #(
   // The visit.
   reg [QW-1:0] queue_q;
   reg [63:0] desc_q;
-  reg [15:0] size_q, limit_q, avail_q, chain_q, consumed_q;
+  reg [15:0] size_q, limit_q, avail_q, chain_q;
   reg packed_q, event_q, indirect_q, wrap_q, armed_q;
-  reg more_q, drop_q;
+  reg more_q, drop_q, any_q;
   assign queue = queue_q;
   // The chain.
   reg [15:0] at_q, count_q, head_q, slots_q;
@@ -173,10 +176,12 @@ module vq_walk #(
     packed_q ? (in_table_q ? slots_q : count_q + 16'd1) : 16'd1,
     packed_q && !in_table_q ? d_id : head_q
   };
-  assign walk_we = state_q == SAVE && segment_free;
-  assign walk = {more_q, armed_q, consumed_q, chain_q, wrap_q, avail_q};
-  assign busy_clear = state_q == SAVED;
-  assign again = state_q == SAVED && on[queue_q] && !halted[queue_q] && (more_q || (event_q && !armed_q));
+  assign walk_we = state_q == SAVE && segment_free && (any_q || packed_q);
+  assign walk_packed = packed_q;
+  assign done = state_q == SAVED;
+  assign walk = {more_q, armed_q, chain_q, wrap_q, avail_q};
+  assign busy_clear = state_q == SAVED && (packed_q || OVERLAP == 0);
+  assign again = state_q == SAVED && packed_q && on[queue_q] && !halted[queue_q] && (more_q || (event_q && !armed_q));
   assign halt = (state_q == FAIL && segment_free && on[queue_q]) || (state_q == FAULT);
   assign halt_queue = state_q == FAULT ? fault_queue : queue_q;
 
@@ -194,13 +199,14 @@ module vq_walk #(
           back_q  <= IDLE;
           state_q <= FAULT;
         end else if (header_valid) begin
-          {armed_q, consumed_q, chain_q, wrap_q, avail_q, limit_q} <= header[QW+84+:66];
+          {armed_q, chain_q, wrap_q, avail_q, limit_q} <= header[QW+84+:50];
           {indirect_q, event_q, packed_q} <= header[QW+80+:3];
           size_q <= header[QW+64+:16];
           desc_q <= header[QW+:64];
           queue_q <= header[QW-1:0];
           more_q <= 0;
           drop_q <= 0;
+          any_q <= 0;
           state_q <= TOKEN;
         end
         TOKEN:
@@ -291,7 +297,7 @@ module vq_walk #(
             avail_q <= avail_next;
             if (over) wrap_q <= !wrap_q;
             chain_q <= chain_q + 1'b1;
-            consumed_q <= consumed_q + 1'b1;
+            any_q <= 1;
             limit_q <= limit_q - 1'b1;
             armed_q <= 0;
             count_q <= 0;
