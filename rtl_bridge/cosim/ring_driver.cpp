@@ -168,7 +168,8 @@ std::uint32_t RingDriver::write_table(const Sent& chain, Mistake mistake) {
       store(at + 16 * i, d);
     }
   }
-  return static_cast<std::uint32_t>(16 * n + (mistake == Mistake::table_length ? 4 : 0));
+  return static_cast<std::uint32_t>(
+      16 * n + (mistake == Mistake::table_length ? 4 + chain.number % 3 * 4 : 0));
 }
 
 void RingDriver::add_split(Sent& chain, bool indirect, Mistake mistake) {
@@ -194,9 +195,10 @@ void RingDriver::add_split(Sent& chain, bool indirect, Mistake mistake) {
       d.len = s.length;
       d.flags = static_cast<std::uint16_t>((s.writable ? split::VIRTQ_DESC_F_WRITE : 0) |
                                            (more ? split::VIRTQ_DESC_F_NEXT : 0));
-      d.next = i + 1 < n                  ? chain.descriptors[i + 1]
-               : mistake == Mistake::next ? std::uint16_t{0xfff0}
-                                          : chain.descriptors[i];
+      d.next = i + 1 < n ? chain.descriptors[i + 1]
+               : mistake == Mistake::next
+                   ? static_cast<std::uint16_t>(chain.number % 2 != 0 ? 0xfff0 : size_)
+                   : chain.descriptors[i];
     }
     store(desc_ + 16u * chain.descriptors[i], d);
   }
