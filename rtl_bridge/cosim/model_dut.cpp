@@ -1,7 +1,6 @@
 #include <virtio/rtl/cosim/model_dut.hpp>
 
 #include <algorithm>
-#include <cstring>
 
 namespace virtio::rtl::cosim {
 
@@ -119,7 +118,7 @@ void ModelRingDut::take(const BoundaryEvent& event) {
     const auto found = open.find(event.tag);
     if (found == open.end()) return;
     Open& o = found->second;
-    std::memcpy(o.transaction->buffer.data() + o.got, event.data.data(), event.data.size());
+    std::ranges::copy(event.data, o.transaction->buffer.data() + o.got);
     o.got += static_cast<std::uint32_t>(event.data.size());
     if (event.group == Group::read_response && !event.last) return;
     DmaTransaction& t = *o.transaction;

@@ -205,7 +205,8 @@ TEST_F(RunTest, TheDriverCheckerFindsNothingElseWrongWithUBootsNetwork) {
           step("", "DHCP client bound to address");
   const auto result = run(toml);
   EXPECT_EQ(result.exit_code, 0) << result.err << result.out;
-  for (const auto& device : summary()["devices"]) {
+  const auto summed_up = summary();
+  for (const auto& device : summed_up["devices"]) {
     EXPECT_GE(device["statistics"]["tx_frames"], 2) << device;
     ASSERT_EQ(device["violations"].size(), 2u) << device["violations"];
     EXPECT_EQ(device["violations"][0]["id"], "GEN-DRV-017");

@@ -63,9 +63,11 @@ TEST(RssCommand, TheQueueIsThatOfTheMaskedHashOrTheUnclassified) {
 }
 
 TEST(RssCommand, HeadersThatEndTooFarBehindCountAsCut) {
-  for (const auto& packet : json_of("--max-parse-bytes 33")["packets"])
+  const auto cut = json_of("--max-parse-bytes 33");
+  for (const auto& packet : cut["packets"])
     EXPECT_EQ(packet["hash_report"], "NONE");
-  for (const auto& packet : json_of("--max-parse-bytes 34")["packets"]) {
+  const auto whole = json_of("--max-parse-bytes 34");
+  for (const auto& packet : whole["packets"]) {
     const std::string report = packet["hash_report"];
     EXPECT_TRUE(report == "IPv4" || report == "NONE") << report;
   }

@@ -1,19 +1,14 @@
 // virtio-tlm cosim from outside.
-#include "run_program.hpp"
+#include "../run_program.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <test_paths.hpp>
-#include <unistd.h>
 
 namespace {
 
 class CosimCommand : public testing::Test {
 protected:
-  void SetUp() override {
-    if (access(TEST_BIN_DIR "/virtio-tlm-cosim", X_OK) != 0)
-      GTEST_SKIP() << "Verilated code is not built with sanitizers";
-  }
   ProgramResult rss(const std::string& arguments) {
     return run_shell(TEST_BIN_DIR "/virtio-tlm cosim rss --out " + folder.path.string() + " " +
                      arguments);
