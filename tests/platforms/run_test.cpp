@@ -200,7 +200,7 @@ TEST_F(RunTest, TheDriverCheckerFindsNothingElseWrongWithUBootsNetwork) {
   for (const std::string transport : {"mmio", "pci"})
     toml += "[[device]]\nname = \"" + transport + "\"\ntype = \"net\"\ntransport = \"" + transport +
             "\"\nwire = \"dhcp\"\n";
-  toml += prompt_steps + step("setenv autoload no; setenv ethact virtio-net#0; dhcp") +
+  toml += prompt_steps + step("virtio scan; setenv autoload no; setenv ethact virtio-net#0; dhcp") +
           step("", "DHCP client bound to address") + step("setenv ethact virtio-net#1; dhcp") +
           step("", "DHCP client bound to address");
   const auto result = run(toml);
