@@ -52,7 +52,9 @@ Device::Device(DeviceParams params, Executor& executor, DmaPort& port,
       function_(std::move(function)) {
   function_->attach(*this);
   const std::uint16_t queues = function_->num_queues();
-  if (params_.timed_ring)
+  if (params_.make_ring)
+    engine_ = params_.make_ring(params_.name, executor_, port_, queues, *this);
+  else if (params_.timed_ring)
     engine_ = std::make_unique<TimedRingEngine>(params_.name, executor_, port_, queues, *this,
                                                 *params_.timed_ring);
   else

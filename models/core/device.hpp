@@ -53,6 +53,11 @@ inline constexpr FeatureSet default_transport_features{
     VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX,      VIRTIO_F_ACCESS_PLATFORM,
     VIRTIO_F_RING_PACKED,   VIRTIO_F_ORDER_PLATFORM, VIRTIO_F_RING_RESET};
 
+/// Builds a ring engine that is none of the models': RTL behind the same interface.
+using RingEngineFactory = std::function<std::unique_ptr<RingEngine>(
+    const std::string& name, Executor& executor, DmaPort& port, std::uint16_t num_queues,
+    RingEngineClient& client)>;
+
 struct DeviceParams {
   std::string name;
   /// Device-independent features offered beside VIRTIO_F_VERSION_1, which always is. Only what this
@@ -63,6 +68,8 @@ struct DeviceParams {
   /// The timed ring engine with these parameters; without, the reference engine, which takes no
   /// time.
   std::optional<RingEngineParams> timed_ring = std::nullopt;
+  /// Set, it builds the ring engine, and `timed_ring` is not looked at.
+  RingEngineFactory make_ring = nullptr;
 };
 
 class Device final : public FunctionHost, public RingEngineClient {

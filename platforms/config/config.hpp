@@ -96,6 +96,14 @@ struct RingConfig : RingEngineParams {
   Frequency clock{RingEngineParams{}.clock};
 };
 
+// Of a ring engine in RTL.
+struct RtlConfig {
+  bool check = true;
+  std::optional<std::string> waves; // a file in --out
+  std::uint64_t waves_from = 0;     // cycles
+  std::uint64_t waves_to = 0;       // 0: to the end
+};
+
 // What a device offers to its driver, feature by feature. VIRTIO_F_VERSION_1 always is.
 struct FeaturesConfig { // of every type
   bool indirect_desc = true;
@@ -249,8 +257,14 @@ struct DeviceConfig {
   SimTime reset_timeout = std::chrono::milliseconds{1};
   FeaturesConfig features;
   RingConfig ring;
+  RtlConfig rtl;
   std::variant<EntropyConfig, BlockConfig, NetConfig, ConsoleConfig> function; // alternative `type`
 };
+
+// Its ring engine and its way to memory take time.
+inline bool takes_time(const DeviceConfig& device) {
+  return device.fidelity != Fidelity::untimed;
+}
 
 // One step of the script typed into the UART: wait until `expect` has been printed, then type
 // `send`.

@@ -160,11 +160,12 @@ void read_device(Reader& reader, const toml::table& table, std::string path, Dev
   Reader::Object object{std::move(path),
                         table.source(),
                         {},
-                        {"features", "ring", "timing", "rss", "proposals"},
+                        {"features", "ring", "rtl", "timing", "rss", "proposals"},
                         foreign_keys(type)};
   bind_parameters(device, "", object.parameters);
   bind_parameters(device.features, "features.", object.parameters);
   bind_parameters(device.ring, "ring.", object.parameters);
+  bind_parameters(device.rtl, "rtl.", object.parameters);
   if (type) {
     device.function = function_of(*type);
     std::visit([&](auto& function) { bind_function(function, object.parameters); },
@@ -558,6 +559,7 @@ tl::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path&
   for (auto& [path, device] : devices) {
     check_features(reader, path, device);
     check_ring(reader, path, device);
+    check_rtl(reader, path, device);
     choose_protocol(reader, path, device);
   }
   DeviceCheck check(reader, config.media);

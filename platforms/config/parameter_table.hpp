@@ -205,6 +205,7 @@ const Table<NetRssConfig>& table(const NetRssConfig&);
 const Table<NetProposalsConfig>& table(const NetProposalsConfig&);
 const Table<ConsoleTimingConfig>& table(const ConsoleTimingConfig&);
 const Table<RingConfig>& table(const RingConfig&);
+const Table<RtlConfig>& table(const RtlConfig&);
 const Table<EntropyConfig>& table(const EntropyConfig&);
 const Table<BlockConfig>& table(const BlockConfig&);
 const Table<NetConfig>& table(const NetConfig&);

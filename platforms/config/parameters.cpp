@@ -365,12 +365,14 @@ const Table<DeviceConfig>& table(const DeviceConfig&) {
            parameter("transport", &D::transport, {.required = true},
                      {none, "How the driver reaches it."}),
            parameter("fidelity", &D::fidelity, {},
-                     {assumed, "untimed: rings and memory take no simulated time; what a device's "
-                               "function takes is in its timing table, by default none. timed: "
-                               "ring engine and the way to memory take time, too."}),
-           parameter("protocol", &D::protocol, {.fallback = "dmi when untimed, at when timed"},
+                     {assumed,
+                      "untimed: rings and memory take no simulated time; what a device's "
+                      "function takes is in its timing table, by default none. timed: "
+                      "ring engine and the way to memory take time, too. rtl: as timed, and "
+                      "the ring engine is vq_engine under Verilator."}),
+           parameter("protocol", &D::protocol, {.fallback = "dmi when untimed, else at"},
                      {assumed, "How the device reaches memory: dmi by direct pointers, untimed "
-                               "only; lt by b_transport; at by nb_transport, timed only."}),
+                               "only; lt by b_transport; at by nb_transport, not when untimed."}),
            parameter(
                "slot", &D::slot, {.max = 31, .unit = "number", .fallback = "the next free one"},
                {none, "MMIO: number of the register window, 0 to 7. PCI: device number on bus "
@@ -557,6 +559,26 @@ const Table<ConsoleFeaturesConfig>& table(const ConsoleFeaturesConfig&) {
                {assumed, "Offer VIRTIO_CONSOLE_F_SIZE: the driver is told `cols` and `rows`."}),
            parameter("emerg_write", &F::emerg_write, {},
                      {assumed, "Offer VIRTIO_CONSOLE_F_EMERG_WRITE: output without a queue."}),
+       }});
+  return rows;
+}
+
+const Table<RtlConfig>& table(const RtlConfig&) {
+  using R = RtlConfig;
+  static const Table<R> rows = named<R>(
+      {"device.rtl",
+       "device.NAME.rtl",
+       {
+           parameter("check", &R::check, {},
+                     {none, "Judge what crosses the ring engine's boundary by the rules of "
+                            "co-simulation; a rule that is broken ends the run."}),
+           parameter("waves", &R::waves, output_file_rule,
+                     {none, "Write the waves of the RTL to this file in --out (FST, for GTKWave; "
+                            "10 ns in it are a cycle)."}),
+           parameter("waves_from", &R::waves_from, {.unit = "cycles"},
+                     {none, "First cycle in the waves."}),
+           parameter("waves_to", &R::waves_to, {.unit = "cycles"},
+                     {none, "Last cycle in the waves; 0: the last of the run."}),
        }});
   return rows;
 }
@@ -931,9 +953,9 @@ const Table<NetWorkloadConfig>& table(const NetWorkloadConfig&) {
 std::vector<ParameterInfo> parameters() {
   return list<PlatformConfig, RiscvVirtConfig, CpuConfig, BusConfig, HostConfig, LinkConfig,
               LinkMemoryConfig, tlm2::PcieCredits, tlm2::TranslationParams, MediaConfig,
-              DeviceConfig, FeaturesConfig, RingConfig, EntropyConfig, EntropyTimingConfig,
-              BlockConfig, BlockFeaturesConfig, BlockTimingConfig, NetConfig, NetFeaturesConfig,
-              NetTimingConfig, NetRssConfig, NetProposalsConfig, ConsoleConfig,
+              DeviceConfig, FeaturesConfig, RingConfig, RtlConfig, EntropyConfig,
+              EntropyTimingConfig, BlockConfig, BlockFeaturesConfig, BlockTimingConfig, NetConfig,
+              NetFeaturesConfig, NetTimingConfig, NetRssConfig, NetProposalsConfig, ConsoleConfig,
               ConsoleFeaturesConfig, ConsoleTimingConfig, StepConfig, WorkloadConfig,
               BlockWorkloadConfig, NetWorkloadConfig>();
 }

@@ -32,17 +32,20 @@ void check_list(Reader& reader, const std::string& path, const DeviceConfig& dev
 } // namespace
 
 void choose_protocol(Reader& reader, const std::string& path, DeviceConfig& device) {
-  const bool timed = device.fidelity == Fidelity::timed;
+  const bool timed = takes_time(device);
   const std::string key = path + ".protocol";
   if (reader.absent(key)) {
     device.protocol = timed ? Protocol::at : Protocol::dmi;
   } else if (reader.good(key) &&
              (reader.absent(path + ".fidelity") || reader.good(path + ".fidelity"))) {
     if (timed && device.protocol == Protocol::dmi)
-      reader.fail(key, "direct pointers take no time: a timed device uses \"at\" or \"lt\"");
+      reader.fail(key, "direct pointers take no time: a device that is not untimed uses \"at\" or "
+                       "\"lt\"");
     if (!timed && device.protocol == Protocol::at)
-      reader.fail(key, "is for fidelity = \"timed\": memory answers nb_transport behind a link or "
-                       "bus only");
+      reader.fail(
+          key,
+          "is for fidelity = \"timed\" or \"rtl\": memory answers nb_transport behind a link or "
+          "bus only");
   }
 }
 
@@ -54,6 +57,20 @@ void check_ring(Reader& reader, const std::string& path, const DeviceConfig& dev
   const std::string problem = problem_with(params);
   if (!problem.empty())
     reader.fail_about(path + ".ring", problem.substr(0, problem.find(' ')), problem);
+}
+
+void check_rtl(Reader& reader, const std::string& path, const DeviceConfig& device) {
+  const bool rtl = device.fidelity == Fidelity::rtl;
+  if (!rtl && (reader.absent(path + ".fidelity") || reader.good(path + ".fidelity")))
+    for (const auto& row : table(RtlConfig{}).parameters)
+      if (const std::string key = path + ".rtl." + std::string(row.key); !reader.absent(key))
+        reader.fail(key, "is for fidelity = \"rtl\"");
+  if (!rtl) return;
+  for (const auto& row : table(RingConfig{}).parameters)
+    if (const std::string key = path + ".ring." + std::string(row.key);
+        row.key != "clock" && !reader.absent(key))
+      reader.fail(key, "is settled when the RTL is built: with fidelity = \"rtl\" only the clock "
+                       "of a ring engine can be chosen");
 }
 
 void check_link(Reader& reader, const LinkConfig& link) {

@@ -10,6 +10,8 @@ namespace virtio::platform {
 // Sets what the file leaves open.
 void choose_protocol(Reader& reader, const std::string& path, DeviceConfig& device);
 void check_ring(Reader& reader, const std::string& path, const DeviceConfig& device);
+// `rtl` parameters are for RTL, and most of `ring` is not.
+void check_rtl(Reader& reader, const std::string& path, const DeviceConfig& device);
 void check_link(Reader& reader, const LinkConfig& link);
 
 } // namespace virtio::platform

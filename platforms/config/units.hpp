@@ -78,7 +78,8 @@ template <> struct Choices<Transport> {
 
 template <> struct Choices<Fidelity> {
   static constexpr std::array all{Word<Fidelity>{"untimed", Fidelity::untimed},
-                                  Word<Fidelity>{"timed", Fidelity::timed}};
+                                  Word<Fidelity>{"timed", Fidelity::timed},
+                                  Word<Fidelity>{"rtl", Fidelity::rtl}};
 };
 
 template <> struct Choices<Protocol> {

@@ -51,7 +51,7 @@ using MacAddress = std::array<std::uint8_t, 6>;
 enum class PlatformKind { riscv_virt, pcie_host };
 enum class DeviceType { entropy, block, net, console };
 enum class Transport { mmio, pci };
-enum class Fidelity { untimed, timed };
+enum class Fidelity { untimed, timed, rtl };
 enum class Protocol { dmi, lt, at };
 enum class Wire { loopback, pcap, dhcp };
 enum class ConsoleOutput { file, terminal };

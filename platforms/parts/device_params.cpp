@@ -1,12 +1,14 @@
 #include <virtio/core/random.hpp>
 #include <virtio/platforms/parts/device_params.hpp>
 #include <virtio/platforms/parts/functions.hpp>
+#include <virtio/platforms/parts/rtl_ring.hpp>
 
 #include <fmt/format.h>
 
 namespace virtio::platform {
 
-DeviceParams device_params(const DeviceConfig& device) {
+DeviceParams device_params(const DeviceConfig& device, const Config& config,
+                           const Workspace& workspace) {
   DeviceParams params;
   params.name = device.name;
   params.reset_timeout = virtio::picoseconds(device.reset_timeout.count());
@@ -17,6 +19,7 @@ DeviceParams device_params(const DeviceConfig& device) {
     if (const std::string problem = problem_with(*params.timed_ring); !problem.empty())
       throw SetupError(fmt::format("device.{}.ring: {}", device.name, problem));
   }
+  if (device.fidelity == Fidelity::rtl) params.make_ring = rtl_ring(device, config, workspace);
   return params;
 }
 

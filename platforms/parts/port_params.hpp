@@ -14,7 +14,7 @@ inline tlm2::DmaPortParams port_params(const DeviceConfig& device) {
   params.protocol = device.protocol == Protocol::dmi  ? tlm2::DmaProtocol::dmi
                     : device.protocol == Protocol::lt ? tlm2::DmaProtocol::lt
                                                       : tlm2::DmaProtocol::at;
-  if (device.fidelity == Fidelity::timed) {
+  if (takes_time(device)) {
     params.timed = true;
     params.outstanding =
         std::min(device.ring.outstanding_reads + device.ring.outstanding_writes, 1024u);

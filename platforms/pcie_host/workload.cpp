@@ -52,11 +52,11 @@ PciDevice::PciDevice(sc_core::sc_module_name name, const DeviceConfig& device, c
                      const std::vector<tlm2::AddressRange>& host_ranges,
                      std::unique_ptr<net::Wire> far_end)
     : sc_module(name), config_(device), port_("dma", port_params(device)),
-      device_(device_params(device), executor.executor(), port_,
+      device_(device_params(device, config, workspace), executor.executor(), port_,
               make_function(device, config, workspace, std::move(far_end)), &log_),
       pci_("pci", pci_params(device_), device_, port_),
       check_(config.platform.check_driver, {.device = device.name}) {
-  if (device.fidelity == Fidelity::timed)
+  if (takes_time(device))
     link_ = std::make_unique<tlm2::PcieLink>("link", link_params(config, device), executor,
                                              host_ranges);
 }

@@ -40,10 +40,10 @@ Attachment::Attachment(sc_core::sc_module_name name, const DeviceConfig& device,
                        const Config& config, const Workspace& workspace,
                        tlm2::ExecutorModule& executor)
     : sc_module(name), config_(device), port_("dma", port_params(device)),
-      device_(device_params(device), executor.executor(), port_,
+      device_(device_params(device, config, workspace), executor.executor(), port_,
               make_function(device, config, workspace), &events_),
       check_(config.platform.check_driver, {.device = device.name}) {
-  const bool timed = device.fidelity == Fidelity::timed;
+  const bool timed = takes_time(device);
   if (device.transport == platform::Transport::mmio)
     mmio_ =
         std::make_unique<tlm2::VirtioMmio>("mmio", device_, tlm2::VirtioMmioParams{.timed = timed});

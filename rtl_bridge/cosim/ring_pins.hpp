@@ -33,6 +33,8 @@ public:
   virtual const RingSide& settle(const RingSide& bench) = 0;
   /// The rising edge of the clock: what both sides were willing to do is done.
   virtual void edge() = 0;
+  /// So many cycles pass while the clock stands, for what counts them.
+  virtual void skip(std::uint64_t cycles) { (void)cycles; }
   /// The most bytes of a beat of a read answer, a power of two, at least 16.
   virtual std::uint32_t beat_bytes() const = 0;
   /// Beats end at multiples of beat_bytes(); else the first begins with the byte at the address.

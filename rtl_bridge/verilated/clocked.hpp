@@ -61,6 +61,9 @@ public:
     ++cycle_;
   }
 
+  /// The clock stands for so many cycles; waves show the time.
+  void skip(std::uint64_t cycles) { cycle_ += cycles; }
+
   /// Before the first cycle. The file is readable by GTKWave; a cycle takes 10 ns in it.
   void write_waves(const std::filesystem::path& file, Window window = {}) {
     waves_ = std::make_unique<VerilatedFstC>();

@@ -11,7 +11,11 @@ namespace {
 
 // As built.
 constexpr std::uint32_t data_bytes = 32;
+#ifdef VIRTIO_VQ_QUEUES
+constexpr std::uint16_t queues = VIRTIO_VQ_QUEUES;
+#else
 constexpr std::uint16_t queues = 4;
+#endif
 using Words = std::array<std::uint32_t, data_bytes / 4>;
 
 template <class Pin> void put(Pin& pin, std::uint64_t value) {
@@ -201,6 +205,9 @@ const cosim::RingSide& VqDut::settle(const cosim::RingSide& bench) {
 
 void VqDut::edge() {
   model_->tick();
+}
+void VqDut::skip(std::uint64_t cycles) {
+  model_->skip(cycles);
 }
 
 } // namespace virtio::rtl

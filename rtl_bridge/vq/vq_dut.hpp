@@ -19,6 +19,7 @@ public:
 
   const cosim::RingSide& settle(const cosim::RingSide& bench) override;
   void edge() override;
+  void skip(std::uint64_t cycles) override;
   std::uint32_t beat_bytes() const override;
   bool aligned_beats() const override { return false; }
   std::uint16_t num_queues() const override;

@@ -119,9 +119,9 @@ std::string entropy(const std::string& name, const std::string& rest = "") {
 }
 
 TEST_F(ConfigErrors, AFidelityThatThisBuildDoesNotHave) {
-  EXPECT_EQ(errors(entropy("d", "fidelity = \"rtl\"\n")),
-            "platform.toml:8:12: device.d.fidelity: \"rtl\" is none of those this build has: "
-            "\"untimed\", \"timed\"\n");
+  EXPECT_EQ(errors(entropy("d", "fidelity = \"gate\"\n")),
+            "platform.toml:8:12: device.d.fidelity: \"gate\" is none of those this build has: "
+            "\"untimed\", \"timed\", \"rtl\"\n");
   EXPECT_EQ(errors(entropy("d", "fidelity = \"timed\"\n")), "");
 }
 

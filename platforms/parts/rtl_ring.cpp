@@ -1,0 +1,57 @@
+#include <virtio/core/random.hpp>
+#include <virtio/platforms/parts/rtl_ring.hpp>
+#include <virtio/rtl/mixed/rtl_ring_engine.hpp>
+#ifdef VIRTIO_TLM_HAS_VQ_ENGINE
+#include <virtio/rtl/vq/vq_dut.hpp>
+#endif
+
+#include <fmt/format.h>
+
+#include <limits>
+
+namespace virtio::platform {
+
+namespace {
+
+#ifdef VIRTIO_TLM_HAS_VQ_ENGINE
+std::unique_ptr<rtl::cosim::RingDut> make_dut(const DeviceConfig& device, std::uint64_t seed,
+                                              const Workspace& workspace) {
+  auto dut = std::make_unique<rtl::VqDut>(Random(seed, device.name + ".rtl").next());
+  const RtlConfig& rtl = device.rtl;
+  constexpr auto end = std::numeric_limits<std::uint64_t>::max();
+  if (rtl.waves)
+    dut->write_waves(workspace.file(*rtl.waves), rtl.waves_from,
+                     rtl.waves_to == 0 ? end : rtl.waves_to);
+  return dut;
+}
+#else
+std::unique_ptr<rtl::cosim::RingDut> make_dut(const DeviceConfig& device, std::uint64_t,
+                                              const Workspace&) {
+  throw SetupError(fmt::format("device.{}: this build is without Verilated code, which is not "
+                               "built with sanitizers; fidelity = \"rtl\" is in ./quickstart build",
+                               device.name));
+}
+#endif
+
+} // namespace
+
+RingEngineFactory rtl_ring(const DeviceConfig& device, const Config& config,
+                           const Workspace& workspace) {
+  // What is named here outlives the building of the device.
+  return [&device, &config, &workspace](const std::string& name, Executor& executor, DmaPort& port,
+                                        std::uint16_t num_queues,
+                                        RingEngineClient& client) -> std::unique_ptr<RingEngine> {
+    rtl::RtlRingParams params;
+    params.clock = device.ring.clock.hertz;
+    params.check = device.rtl.check;
+    try {
+      return std::make_unique<rtl::RtlRingEngine>(name, executor, port, num_queues, client,
+                                                  make_dut(device, config.platform.seed, workspace),
+                                                  params);
+    } catch (const std::invalid_argument& error) {
+      throw SetupError(fmt::format("device.{}: {}", device.name, error.what()));
+    }
+  };
+}
+
+} // namespace virtio::platform
