@@ -107,14 +107,16 @@ std::string way_text(const Json& device) {
   if (device.contains("bus"))
     for (const char* channel : {"reads", "writes"}) {
       const Json& c = device["bus"][channel];
-      line += fmt::format("{}{} {} of {} B", line.empty() ? "timed, bus: " : ", ",
-                          c["requests"].dump(), channel, c["bytes"].dump());
+      line += fmt::format("{}{} {} of {} B", line.empty() ? "bus: " : ", ", c["requests"].dump(),
+                          channel, c["bytes"].dump());
     }
   else if (device.contains("link"))
-    line = fmt::format("timed, link: {} B to the host, {} B to the device",
+    line = fmt::format("link: {} B to the host, {} B to the device",
                        device["link"]["wire_bytes_upstream"].dump(),
                        device["link"]["wire_bytes_downstream"].dump());
-  return line.empty() ? "" : fmt::format("{:<12} {}\n", "", line);
+  return line.empty()
+             ? ""
+             : fmt::format("{:<12} {}, {}\n", "", device["fidelity"].get<std::string>(), line);
 }
 
 } // namespace

@@ -40,6 +40,8 @@ public:
   /// Beats end at multiples of beat_bytes(); else the first begins with the byte at the address.
   virtual bool aligned_beats() const { return true; }
   virtual std::uint16_t num_queues() const = 0;
+  /// Chains of a queue that the function may have at a time; 0: as many as there are.
+  virtual std::uint32_t chains_with_function() const { return 0; }
   /// Of the engine's own, so far.
   virtual int failed_assertions() const { return 0; }
 };

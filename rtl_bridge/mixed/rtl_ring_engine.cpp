@@ -56,7 +56,11 @@ RtlRingEngine::RtlRingEngine(std::string name, Executor& executor, DmaPort& port
   if (params_.clock < 1'000'000 || params_.clock > 10'000'000'000)
     throw std::invalid_argument("clock is 1 MHz to 10 GHz");
   period_ = {(ps_per_second + params_.clock - 1) / params_.clock};
-  if (params_.check) scoreboard_ = std::make_unique<RingScoreboard>();
+  if (params_.check) {
+    ScoreboardLimits limits;
+    if (const auto most = dut_->chains_with_function()) limits.chains_with_function = most;
+    scoreboard_ = std::make_unique<RingScoreboard>(limits);
+  }
   for (std::uint16_t i = 0; i < num_queues; ++i)
     queues_.push_back(std::make_unique<Queue>(*this, QueueIndex{i}));
   clock_.engine = this;

@@ -781,6 +781,7 @@ void RingScoreboard::settle(Queue& queue) {
                                 queue.advanced - queue.signalled));
   }
   if (queue.failed || queue.quiesced || queue.credits == 0) return;
+  if (queue.with_function.size() + queue.done.size() >= limits_.chains_with_function) return;
   if (!queue.partial.empty())
     return broken(queue, RingRule::progress, "a chain has no last segment");
   for (const DecodedChain& answer : queue.decode()) {

@@ -8,6 +8,7 @@
 #include <virtio/rtl/scoreboard/samples.hpp>
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,6 +43,8 @@ struct Violation {
 struct ScoreboardLimits {
   /// Interrupts of a queue that nothing justifies.
   std::uint32_t spurious_interrupts = 0;
+  /// With so many chains of a queue between emission and used ring, the engine may wait.
+  std::size_t chains_with_function = std::numeric_limits<std::size_t>::max();
   /// Violations kept; the stream is judged no further behind them.
   std::size_t violations = 16;
 };

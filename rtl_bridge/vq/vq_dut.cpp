@@ -13,8 +13,10 @@ namespace {
 constexpr std::uint32_t data_bytes = 32;
 #ifdef VIRTIO_VQ_QUEUES
 constexpr std::uint16_t queues = VIRTIO_VQ_QUEUES;
+constexpr std::uint32_t outstanding = VIRTIO_VQ_OUTSTANDING;
 #else
 constexpr std::uint16_t queues = 4;
+constexpr std::uint32_t outstanding = 64;
 #endif
 using Words = std::array<std::uint32_t, data_bytes / 4>;
 
@@ -55,6 +57,10 @@ std::uint32_t VqDut::beat_bytes() const {
 }
 std::uint16_t VqDut::num_queues() const {
   return queues;
+}
+
+std::uint32_t VqDut::chains_with_function() const {
+  return outstanding;
 }
 
 void VqDut::drive(const cosim::RingSide& bench) {

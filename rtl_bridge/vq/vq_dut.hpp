@@ -23,6 +23,7 @@ public:
   std::uint32_t beat_bytes() const override;
   bool aligned_beats() const override { return false; }
   std::uint16_t num_queues() const override;
+  std::uint32_t chains_with_function() const override;
   int failed_assertions() const override;
 
   /// Of the cycles from .. to, without the last. Before the first cycle.

@@ -363,7 +363,7 @@ TEST_F(ConfigErrors, MoreReservedMemoryThanHalfTheRam) {
 
 TEST_F(ConfigErrors, AllAreReportedInTheOrderOfTheFile) {
   const std::string text =
-      errors("seed = true\nram = 3\n[[device]]\nname = \"d\"\nfidelity = \"rtl\"\n",
+      errors("seed = true\nram = 3\n[[device]]\nname = \"d\"\nfidelity = \"gate\"\n",
              {{"platform.nonsense", "1"}});
   std::vector<std::size_t> at;
   for (const char* start :

@@ -156,11 +156,23 @@ TEST_F(Timing, TheProtocolGoesWithTheFidelity) {
   EXPECT_EQ(protocol({timed, {"device.d.protocol", "lt"}}), Protocol::lt);
   EXPECT_EQ(protocol({{"device.d.protocol", "lt"}}), Protocol::lt);
   EXPECT_EQ(errors_in(device(""), {timed, {"device.d.protocol", "dmi"}}),
-            "--set device.d.protocol: direct pointers take no time: a timed device uses \"at\" or "
-            "\"lt\"\n");
+            "--set device.d.protocol: direct pointers take no time: a device that is not untimed "
+            "uses \"at\" or \"lt\"\n");
+  EXPECT_EQ(protocol({{"device.d.fidelity", "rtl"}}), Protocol::at);
   EXPECT_EQ(errors_in(device(""), {{"device.d.protocol", "at"}}),
-            "--set device.d.protocol: is for fidelity = \"timed\": memory answers nb_transport "
-            "behind a link or bus only\n");
+            "--set device.d.protocol: is for fidelity = \"timed\" or \"rtl\": memory answers "
+            "nb_transport behind a link or bus only\n");
+}
+
+TEST_F(Timing, RtlHasTheParametersItWasBuiltWith) {
+  const Override rtl{"device.d.fidelity", "rtl"};
+  EXPECT_EQ(errors_in(device(""), {rtl, {"device.d.ring.clock", "300 MHz"}}), "");
+  EXPECT_EQ(errors_in(device(""), {rtl, {"device.d.ring.used_batch", "4"}}),
+            "--set device.d.ring.used_batch: is settled when the RTL is built: with fidelity = "
+            "\"rtl\" only the clock of a ring engine can be chosen\n");
+  EXPECT_EQ(errors_in(device(""), {{"device.d.rtl.check", "false"}}),
+            "--set device.d.rtl.check: is for fidelity = \"rtl\"\n");
+  EXPECT_EQ(errors_in(device(""), {rtl, {"device.d.rtl.check", "false"}}), "");
 }
 
 TEST_F(Timing, RiscvVirtHasABusAndALink) {

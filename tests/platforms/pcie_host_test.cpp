@@ -368,6 +368,40 @@ TEST_F(PcieHost, TheWayOfTransactionsChangesNoTime) {
     }
 }
 
+#ifdef VIRTIO_TLM_HAS_VQ_ENGINE
+/// The ring engine in RTL serves the same requests, judged while it does.
+TEST_F(PcieHost, RunsOnTheRingEngineInRtl) {
+  const std::string rtl = "--set device.d.fidelity=rtl --set platform.host.completion=interrupt ";
+  for (const char* ring : {"split", "packed"}) {
+    const std::string all = rtl + "--set platform.host.ring=" + ring;
+    const auto blocks =
+        workload(block("requests = 2000\nread_percent = 50\ndepth = 16\nqueues = 2\n"),
+                 all + " --set device.d.queues=2");
+    EXPECT_EQ(blocks["started"], blocks["finished"]);
+    EXPECT_GT(blocks["verified_blocks"], 300);
+    const auto frames = workload(net("requests = 2000\ndirection = \"both\"\ndepth = 64\n"), all);
+    EXPECT_GE(frames["total"]["requests"], 2000);
+  }
+  // Every queue's place in the ring engine is the same as in the timed one's report.
+  const auto one = workload(block("requests = 200\ndepth = 1\n"), rtl);
+  const auto other = workload(block("requests = 200\ndepth = 1\n"),
+                              timed + "--set platform.host.completion=interrupt");
+  EXPECT_NEAR(one["total"]["latency_ps"]["mean"].get<double>() /
+                  other["total"]["latency_ps"]["mean"].get<double>(),
+              1, 0.5);
+}
+
+TEST_F(PcieHost, MoreQueuesThanTheRtlHasAreRefused) {
+  const auto result =
+      run(block("requests = 1\n"), "--set device.d.fidelity=rtl --set device.d.queues=17 --set "
+                                   "device.d.features.mq=true");
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_NE(result.err.find("has 17 queues, but the ring engine was built with 16"),
+            std::string::npos)
+      << result.err;
+}
+#endif
+
 /// Where the driver is the bottleneck, so that no look at the ring is in vain.
 TEST_F(PcieHost, AReadOf4KiBTakesAtMost12Events) {
   const std::string toml = "preset = \"gen4x16-server\"\n[[device]]\nname = \"d\"\ntype = "

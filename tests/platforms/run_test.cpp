@@ -12,6 +12,7 @@
 #include <array>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -26,6 +27,12 @@ send = "\n"
 std::string step(const std::string& send, const std::string& expect = "=> ") {
   return "[[step]]\nexpect = '" + expect + "'\nsend = \"" + send + "\\n\"\n";
 }
+
+#ifdef VIRTIO_TLM_HAS_VQ_ENGINE
+const std::vector<std::string> fidelities{"untimed", "timed", "rtl"};
+#else
+const std::vector<std::string> fidelities{"untimed", "timed"};
+#endif
 
 struct RunTest : testing::Test {
   TemporaryFolder folder;
@@ -62,7 +69,7 @@ void expect_contains(const std::string& text, const std::string& part) {
 }
 
 TEST_F(RunTest, EveryDeviceOnBothTransportsWorksForFirmwareAndForOurDriver) {
-  for (const std::string fidelity : {"untimed", "timed"}) {
+  for (const std::string& fidelity : fidelities) {
     std::string toml = "own_driver = true\n";
     for (const std::string transport : {"mmio", "pci"})
       for (const auto& [type, rest] :
@@ -105,9 +112,13 @@ TEST_F(RunTest, TimedDevicesLeaveTheSameBytesOnDiskAsUntimedOnes) {
   EXPECT_EQ(bytes.substr(0, 8), "FIRMWARE");
   EXPECT_FALSE(summary()["devices"][0].contains("bus"));
   for (const std::string transport : {"mmio", "pci"})
-    for (const std::string protocol : {"at", "lt"}) {
-      EXPECT_EQ(left_by("--set device.blk0.fidelity=timed --set device.blk0.transport=" +
-                        transport + " --set device.blk0.protocol=" + protocol),
+    for (const std::string protocol : {"at", "lt", "rtl"}) {
+      if (protocol == "rtl" && fidelities.back() != "rtl") continue;
+      EXPECT_EQ(left_by("--set device.blk0.transport=" + transport +
+                        (protocol == "rtl" ? " --set device.blk0.fidelity=rtl"
+                                           : " --set device.blk0.fidelity=timed --set "
+                                             "device.blk0.protocol=" +
+                                                 protocol)),
                 bytes);
       const auto device = summary()["devices"][0];
       // What crossed the way: a sector of data, and rings.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "support/at_target.hpp"
+#include "support/rtl_ring.hpp"
 #include "support/timed_ring.hpp"
 
 #include <virtio/platforms/driver/session.hpp>
@@ -96,6 +97,7 @@ public:
     DeviceParams params{.name = name};
     params.transport_features = features;
     if (timed()) params.timed_ring.emplace();
+    params.make_ring = rtl_ring();
     slot.device = std::make_unique<Device>(params, executor.executor(), *slot.port,
                                            std::move(function), sink);
     if (on_pci) {
