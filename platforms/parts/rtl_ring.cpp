@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace virtio::platform {
@@ -44,6 +45,11 @@ RingEngineFactory rtl_ring(const DeviceConfig& device, const Config& config,
     rtl::RtlRingParams params;
     params.clock = device.ring.clock.hertz;
     params.check = device.rtl.check;
+    params.advice = [device = device.name](std::uint64_t cycle) {
+      return fmt::format("The same run with --set device.{0}.rtl.waves={0}.fst --set "
+                         "device.{0}.rtl.waves_from={1} writes the waves of the cycles before it",
+                         device, cycle - std::min<std::uint64_t>(cycle, 500));
+    };
     try {
       return std::make_unique<rtl::RtlRingEngine>(name, executor, port, num_queues, client,
                                                   make_dut(device, config.platform.seed, workspace),

@@ -318,7 +318,7 @@ void RtlRingEngine::fail(const std::string& sentence) {
   if (std::exchange(failed_, true)) return;
   clock_.cancel();
   scope_.start([&]() -> Task<> {
-    throw std::runtime_error(sentence);
+    throw std::runtime_error(params_.advice ? sentence + ". " + params_.advice(cycle_) : sentence);
     co_return;
   });
 }

@@ -8,6 +8,7 @@
 #include <virtio/rtl/scoreboard/ring_scoreboard.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -25,6 +26,8 @@ struct RtlRingParams {
   std::uint32_t hang_cycles = 100'000;
   /// Judge it by the rules of the scoreboard.
   bool check = true;
+  /// What to do next, for the message about something wrong in that cycle.
+  std::function<std::string(std::uint64_t)> advice = nullptr;
 };
 
 class RtlRingEngine final : public RingEngine {

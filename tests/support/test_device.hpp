@@ -243,13 +243,14 @@ struct RecordingSink final : EventSink {
 
 /// A device over `Port` with queue 0 (and 1) set up like SplitRingDriver expects.
 template <class Port> struct TestDevice {
-  explicit TestDevice(std::uint16_t ring_size = 8)
+  explicit TestDevice(std::uint16_t ring_size = 8, RingEngineFactory make_ring = nullptr)
       : driver(memory, ring_size), packed(memory, ring_size), size(ring_size) {
     auto f = std::make_unique<TestFunction>();
     function = f.get();
     DeviceParams params{.name = "dut"};
     params.transport_features.set(VIRTIO_F_IN_ORDER).set(VIRTIO_F_NOTIFICATION_DATA);
     if (timed_ring) params.timed_ring.emplace(instant_ring());
+    params.make_ring = std::move(make_ring);
     device = std::make_unique<Device>(params, executor, port, std::move(f), &sink);
     device->attach(transport);
   }
