@@ -13,7 +13,7 @@ module vq_engine #(
     parameter DESCRIPTOR_BATCH = DATA_WIDTH / 128,  // descriptors in one read
     parameter INDIRECT_BATCH = DATA_WIDTH / 128,  // the same of an indirect table
     parameter DESCRIPTOR_PREFETCH = 16,  // descriptors of a packed ring that a visit reads ahead
-    parameter OVERLAP = 0,  // 1: a split queue's next visit begins before the last one's chains are emitted
+    parameter OVERLAP = 1,  // 1: a split queue's next visit begins before the last one's chains are emitted
     parameter USED_BATCH = 16,  // completions written back in one go; groups stay whole
     parameter QW = QUEUES > 1 ? $clog2(QUEUES) : 1,
     parameter TW = $clog2(TAGS),
