@@ -65,7 +65,7 @@ RingError ModelRingEngine::enable(QueueIndex queue, const QueueSetup& setup) {
   q.completions.restart(setup.features.has(VIRTIO_F_IN_ORDER));
   q.credits = 0;
   q.doorbell = q.maybe_more = q.armed = false;
-  q.halted = q.used_failed = false;
+  q.halted = q.used_failed = q.failed = false;
   q.on = true;
   return RingError::none;
 }
@@ -118,7 +118,7 @@ void ModelRingEngine::credit(QueueIndex queue, std::uint32_t count) {
 void ModelRingEngine::fail(Queue& q, DmaStatus status, RingError error) {
   if (status == DmaStatus::cancelled || q.scope.cancelled()) return;
   q.halted = true;
-  client_.on_ring_error(q.index, error);
+  if (!std::exchange(q.failed, true)) client_.on_ring_error(q.index, error);
 }
 
 // --- fetching chains ----------------------------------------------------------------------------

@@ -60,6 +60,7 @@ private:
     bool on = false;
     bool halted = false;      // emits no further chain until reset
     bool used_failed = false; // used descriptors cannot be written
+    bool failed = false;      // an error was reported
 
     // Split: indices run freely and `wrap` is unused. Packed: offsets into the ring.
     RingIndex next_avail;

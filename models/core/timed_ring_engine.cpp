@@ -112,6 +112,7 @@ struct TimedRingEngine::Queue {
   bool on = false;
   bool halted = false;      // emits no further chain until reset
   bool used_failed = false; // used entries cannot be written
+  bool failed = false;      // an error was reported
 
   // Split: indices run freely and `wrap` is unused. Packed: offsets into the ring.
   RingIndex next_avail; // emitted up to here
@@ -224,7 +225,7 @@ RingError TimedRingEngine::enable(QueueIndex queue, const QueueSetup& setup) {
   q.credits = 0;
   q.unsignalled = q.unsignalled_chains = q.held_chains = 0;
   q.doorbell = q.rung = q.armed = q.more = q.ahead = q.stalled = false;
-  q.halted = q.used_failed = q.flush_due = false;
+  q.halted = q.used_failed = q.failed = q.flush_due = false;
   q.on = true;
   return RingError::none;
 }
@@ -297,7 +298,7 @@ void TimedRingEngine::halt(Queue& q) {
 void TimedRingEngine::fail(Queue& q, DmaStatus status, RingError error) {
   if (status == DmaStatus::cancelled || q.scope.cancelled()) return;
   halt(q);
-  client_.on_ring_error(q.index, error);
+  if (!std::exchange(q.failed, true)) client_.on_ring_error(q.index, error);
 }
 
 void TimedRingEngine::release_chains(Queue& q, std::uint32_t count) {

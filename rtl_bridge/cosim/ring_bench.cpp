@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 
@@ -25,6 +26,19 @@ struct RingBench::Queue {
   std::optional<Command> waiting; // for a response
   bool interrupted = false;
   std::uint64_t doorbells = 0;
+  std::map<AccessKind, AccessStatus> faults; // of the next access of that kind
+  bool ring_lost = false;                    // what it writes for the driver did not arrive
+  /// Nothing can be said of what the driver finds in the ring.
+  bool given_up() const { return erred || ring_lost || driver.broken(); }
+  /// Whether this access fails, and how.
+  AccessStatus fault(AccessKind kind) {
+    const auto found = faults.find(kind);
+    if (found == faults.end()) return AccessStatus::ok;
+    const AccessStatus status = found->second;
+    faults.erase(found);
+    ring_lost |= kind == AccessKind::used || kind == AccessKind::device_event;
+    return status;
+  }
 };
 
 struct RingBench::Read {
@@ -33,10 +47,11 @@ struct RingBench::Read {
   std::vector<std::uint64_t> sample_at; // of each 16-byte block; 0: done
   std::uint64_t due = 0;
   std::uint32_t answered = 0; // bytes
-  bool failed = false;
+  AccessStatus status{};
 };
 
 struct RingBench::Write {
+  AccessStatus status{};
   BoundaryEvent request;
   std::uint64_t perform_at = 0;
   std::uint64_t answer_at = 0;
@@ -83,7 +98,8 @@ RingBench::RingBench(const Stimulus& stimulus, RingDut& dut, RingRunOptions opti
                                    static_cast<std::uint16_t>(size), features, from),
               .setup = {},
               .partial = {},
-              .waiting = {}}));
+              .waiting = {},
+              .faults = {}}));
 }
 RingBench::~RingBench() = default;
 
@@ -116,7 +132,8 @@ void RingBench::enable(Queue& queue) {
   queue.setup = queue.driver.set_up();
   queue.number = queue.completed = queue.doorbells = 0;
   queue.partial.clear();
-  queue.group_open = queue.erred = queue.interrupted = false;
+  queue.group_open = queue.erred = queue.interrupted = queue.ring_lost = false;
+  queue.faults.clear();
   command(queue, Command::enable);
 }
 
@@ -131,7 +148,7 @@ void RingBench::notify(Queue& queue) {
 }
 
 void RingBench::drive(Queue& queue) {
-  if (queue.erred || queue.driver.broken()) return;
+  if (queue.given_up()) return;
   if (const auto wrong = queue.driver.reclaim())
     broken("DRIVER-USED", fmt::format("queue {}: {}", raw(queue.index), *wrong));
 }
@@ -168,7 +185,7 @@ bool RingBench::step(const Item& item) {
       }
     }
     if (segments.empty()) segments.push_back({GuestAddr{data_base}, 0, false});
-    if (q.erred || q.driver.broken()) return true;
+    if (q.given_up()) return true;
     drive(q);
     if (q.driver.room_for(segments.size(), indirect)) {
       q.driver.add(segments, indirect, mistake);
@@ -180,7 +197,17 @@ bool RingBench::step(const Item& item) {
     return false;
   }
   if (what == "kick") {
-    if (!q.erred && q.driver.publish()) notify(q);
+    if (!q.erred && !q.ring_lost && q.driver.publish()) notify(q);
+    return true;
+  }
+  if (what == "fault") {
+    // 0..5: which kind; from 6 on the same, answered by a bus error.
+    constexpr AccessKind kinds[] = {AccessKind::available, AccessKind::descriptor,
+                                    AccessKind::indirect,  AccessKind::driver_event,
+                                    AccessKind::used,      AccessKind::device_event};
+    unsigned kind = 0;
+    words >> kind;
+    q.faults[kinds[kind % 6]] = kind < 6 ? AccessStatus::address_error : AccessStatus::bus_error;
     return true;
   }
   if (what == "wish") {
@@ -194,7 +221,7 @@ bool RingBench::step(const Item& item) {
     return true;
   }
   if (what == "sleep") {
-    if (q.erred || q.driver.broken()) return true;
+    if (q.given_up()) return true;
     if (item_phase_ == 0) {
       if (q.driver.publish()) notify(q);
       item_phase_ = 1;
@@ -221,7 +248,7 @@ bool RingBench::step(const Item& item) {
     case 1:
       // What was emitted completes first.
       drive(q);
-      if (!q.erred && !q.driver.broken() && (q.driver.returned() < q.number || busy(q))) {
+      if (!q.given_up() && (q.driver.returned() < q.number || busy(q))) {
         item_phase_ = 1;
         return false;
       }
@@ -329,7 +356,9 @@ void RingBench::accept_read(const BoundaryEvent& event) {
   Read read;
   read.request = event;
   const std::uint64_t at = raw(event.address);
-  read.failed = at > memory_.size() || event.length > memory_.size() - at || event.length == 0;
+  read.status = queues_[raw(event.queue)]->fault(event.kind);
+  if (at > memory_.size() || event.length > memory_.size() - at || event.length == 0)
+    read.status = AccessStatus::address_error;
   read.due = cycle_ + 1 + latency_ + Choice(seed_, "read latency").below(n, spread_ + 1);
   // After the queue's earlier writes, where it asked for that.
   std::uint64_t from = cycle_ + 1;
@@ -338,7 +367,7 @@ void RingBench::accept_read(const BoundaryEvent& event) {
       if (w.request.queue == event.queue) from = std::max(from, w.perform_at + 1);
     read.due = std::max(read.due, from + 1);
   }
-  if (!read.failed) {
+  if (read.status == AccessStatus::ok) {
     read.data.resize(event.length);
     const std::uint64_t blocks = (at + event.length - 1) / 16 - at / 16 + 1;
     const Choice when(seed_, "sample");
@@ -352,6 +381,10 @@ void RingBench::accept_write(const BoundaryEvent& event) {
   const std::uint64_t n = num_writes_++;
   Write write;
   write.request = event;
+  const std::uint64_t at = raw(event.address);
+  write.status = queues_[raw(event.queue)]->fault(event.kind);
+  if (at > memory_.size() || event.data.size() > memory_.size() - at)
+    write.status = AccessStatus::address_error;
   write.perform_at =
       std::max(last_performed_, cycle_ + 1 + Choice(seed_, "write latency").below(n, spread_ + 1));
   last_performed_ = write.perform_at;
@@ -364,8 +397,8 @@ void RingBench::perform_writes() {
     if (w.performed) continue;
     if (w.perform_at > cycle_) break;
     w.performed = true;
+    if (w.status != AccessStatus::ok) continue;
     const std::uint64_t at = raw(w.request.address);
-    if (at > memory_.size() || w.request.data.size() > memory_.size() - at) continue;
     for (std::size_t i = 0; i < w.request.data.size(); ++i)
       if (w.request.strobes.empty() || w.request.strobes[i]) memory_[at + i] = w.request.data[i];
   }
@@ -379,9 +412,7 @@ void RingBench::perform_writes() {
     e.queue = w->request.queue;
     e.function = w->request.function;
     e.tag = w->request.tag;
-    const std::uint64_t at = raw(w->request.address);
-    if (at > memory_.size() || w->request.data.size() > memory_.size() - at)
-      e.status = AccessStatus::address_error;
+    e.status = w->status;
     send(std::move(e));
     w = writes_.erase(w);
   }
@@ -417,8 +448,8 @@ void RingBench::answer_reads() {
   e.function = r.request.function;
   e.tag = r.request.tag;
   e.address = r.request.address + r.answered;
-  if (r.failed) {
-    e.status = AccessStatus::address_error;
+  if (r.status != AccessStatus::ok) {
+    e.status = r.status;
     e.last = true;
   } else {
     const std::uint32_t beat = dut_.beat_bytes();

@@ -10,22 +10,24 @@ namespace virtio::rtl::cosim {
 const std::vector<RingProfile>& ring_profiles() {
   static const std::vector<RingProfile> profiles{
       {.name = "default",
-       .text = "every feature, several queues, mistakes, resets, back-pressure",
+       .text = "every feature, several queues, mistakes, faults of memory, resets, back-pressure",
        .items = 80,
        .queues = 4,
        .mistakes = 3,
        .resets = 3,
+       .faults = 1,
        .stall = 40},
       {.name = "legal",
        .text = "drivers that make no mistake, no resets",
        .queues = 4,
        .stall = 40},
       {.name = "hostile",
-       .text = "short cases, mistakes everywhere",
-       .items = 20,
+       .text = "short cases, mistakes and faults of memory everywhere",
+       .items = 40,
        .queues = 2,
        .mistakes = 40,
        .resets = 15,
+       .faults = 8,
        .stall = 20},
       {.name = "reset",
        .text = "resets at any moment",
@@ -51,15 +53,20 @@ Item chain_item(const Choice& choose, std::uint64_t n, std::uint64_t queue, unsi
                 std::uint64_t size) {
   n *= 64;
   Item item = fmt::format("chain {}", queue);
-  if (choose.chance(n, 40)) item += " indirect";
+  auto mistake = Mistake::none;
   if (choose.chance(n + 1, mistakes))
-    item += fmt::format(" {}", name(static_cast<Mistake>(1 + choose.below(n + 2, 9))));
+    mistake = static_cast<Mistake>(1 + choose.below(n + 2, num_mistakes - 1));
+  const bool of_table = mistake == Mistake::table_length || mistake == Mistake::nested ||
+                        mistake == Mistake::table_next;
+  if (of_table || choose.chance(n, 40)) item += " indirect";
+  if (mistake != Mistake::none) item += fmt::format(" {}", name(mistake));
   const std::uint64_t most = std::min<std::uint64_t>(size, choose.chance(n + 3, 10) ? 16 : 4);
   const std::uint64_t count = 1 + choose.below(n + 4, most);
   const std::uint64_t readable = choose.below(n + 5, count + 1);
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t kind = choose.below(n + 6 + 2 * i, 10);
     const std::uint64_t length = kind == 0   ? 0
+                                 : kind == 2 ? 1
                                  : kind == 1 ? 1 + choose.below(n + 7 + 2 * i, 1u << 20)
                                              : 1 + choose.below(n + 7 + 2 * i, 4096);
     item += fmt::format(" {}{}", i < readable ? 'r' : 'w', length);
@@ -75,6 +82,7 @@ Stimulus ring_case(const RingProfile& p, std::uint64_t seed) {
   const Choice queues(seed, "queue");
   const Choice numbers(seed, "number");
   const Choice chains(seed, "chain");
+  const Choice faults(seed, "fault");
   Stimulus s;
   const auto set = [&](const char* name, std::uint64_t value) {
     s.settings[name] = std::to_string(value);
@@ -93,9 +101,10 @@ Stimulus ring_case(const RingProfile& p, std::uint64_t seed) {
   set("in_order", settings.chance(5, 30));
   set("notification_data", settings.chance(6, 30));
   // Where the indices wrap soon.
-  set("start", settings.chance(7, 30)
-                   ? (packed ? settings.below(8, 2 * size) : 0xfff0 + settings.below(8, 16))
-                   : 0);
+  set("start", settings.chance(7, 30) ? (packed                    ? settings.below(8, 2 * size)
+                                         : settings.chance(15, 30) ? settings.below(8, 0x10000)
+                                                                   : 0xfff0 + settings.below(8, 16))
+                                      : 0);
   set("latency", settings.below(9, p.latency + 1));
   set("spread", settings.below(10, p.latency + 1));
   set("slow", settings.below(11, 200));
@@ -104,6 +113,8 @@ Stimulus ring_case(const RingProfile& p, std::uint64_t seed) {
   for (std::uint64_t n = 0; n < p.items; ++n) {
     const std::uint64_t q = queues.below(n, count);
     const std::uint64_t kind = kinds.below(n, 100);
+    if (faults.chance(2 * n, p.faults))
+      s.items.push_back(fmt::format("fault {} {}", q, faults.below(2 * n + 1, 12)));
     if (kind < p.resets)
       s.items.push_back(
           fmt::format("{} {}", numbers.chance(n, 30) && count > 0 ? "quiesce" : "reset", q));

@@ -14,6 +14,7 @@ struct RingProfile {
   unsigned queues = 1;   ///< at most
   unsigned mistakes = 0; ///< percent of chains
   unsigned resets = 0;   ///< percent of items
+  unsigned faults = 0;   ///< of memory, percent of items
   unsigned stall = 0;    ///< percent, at most
   unsigned latency = 60; ///< cycles, at most
 };

@@ -9,9 +9,9 @@ namespace virtio::rtl::cosim {
 
 namespace {
 
-constexpr std::array<const char*, 10> mistake_names{"none",   "order",     "loop", "next",
-                                                    "head",   "jump",      "wrap", "table_length",
-                                                    "nested", "table_next"};
+constexpr std::array<const char*, num_mistakes> mistake_names{
+    "none", "order",        "loop",   "next",       "head", "jump",
+    "wrap", "table_length", "nested", "table_next", "sum",  "no_feature"};
 constexpr std::uint64_t page = 4096;
 constexpr std::uint32_t table_bytes = 1024; // of one id
 
@@ -108,6 +108,8 @@ bool RingDriver::possible(Mistake mistake, bool indirect) const {
     return indirect;
   case Mistake::loop:
     return !indirect;
+  case Mistake::no_feature:
+    return !has(VIRTIO_F_INDIRECT_DESC);
   case Mistake::next:
     return !indirect && !packed_;
   case Mistake::head:
@@ -121,7 +123,8 @@ bool RingDriver::possible(Mistake mistake, bool indirect) const {
 bool RingDriver::add(const std::vector<DriverSegment>& segments, bool indirect, Mistake mistake) {
   if (broken_ || !room_for(segments.size(), indirect)) return false;
   if (!possible(mistake, indirect) ||
-      (mistake == Mistake::order && !room_for(std::max<std::size_t>(2, segments.size()), indirect)))
+      ((mistake == Mistake::order || mistake == Mistake::sum) &&
+       !room_for(std::max<std::size_t>(2, segments.size()), indirect)))
     mistake = Mistake::none;
   Sent chain;
   chain.number = submitted_++;
@@ -135,6 +138,16 @@ bool RingDriver::add(const std::vector<DriverSegment>& segments, bool indirect, 
     chain.segments.back().address = GuestAddr{~0ull - 4};
     chain.segments.back().length = 16;
   }
+  if (mistake == Mistake::sum) {
+    const bool writable = chain.segments.back().writable;
+    chain.segments.resize(std::max<std::size_t>(2, segments.size()),
+                          {GuestAddr{page}, 16, writable});
+    for (auto* s : {&chain.segments.back(), &chain.segments[chain.segments.size() - 2]}) {
+      s->address = GuestAddr{page};
+      s->length = 0xffff'ffff;
+    }
+  }
+  indirect |= mistake == Mistake::no_feature;
   if (packed_)
     add_packed(chain, indirect, mistake);
   else
@@ -168,8 +181,9 @@ std::uint32_t RingDriver::write_table(const Sent& chain, Mistake mistake) {
       store(at + 16 * i, d);
     }
   }
-  return static_cast<std::uint32_t>(
-      16 * n + (mistake == Mistake::table_length ? 4 + chain.number % 3 * 4 : 0));
+  return static_cast<std::uint32_t>(mistake != Mistake::table_length ? 16 * n
+                                    : chain.number % 4 == 3          ? 0
+                                                            : 16 * n + 4 + chain.number % 4 * 4);
 }
 
 void RingDriver::add_split(Sent& chain, bool indirect, Mistake mistake) {

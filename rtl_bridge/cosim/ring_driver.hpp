@@ -27,7 +27,10 @@ enum class Mistake : std::uint8_t {
   table_length, ///< an indirect table of a length that is no multiple of 16
   nested,       ///< an indirect descriptor in an indirect table
   table_next,   ///< an indirect descriptor that has a next
+  sum,          ///< a chain of more than 2^32 bytes
+  no_feature,   ///< an indirect descriptor that was not negotiated
 };
+inline constexpr std::size_t num_mistakes = 12;
 std::optional<Mistake> mistake_of(const std::string& name);
 const char* name(Mistake mistake);
 

@@ -148,6 +148,8 @@ void RingScoreboard::on_enabled(Queue& queue, const BoundaryEvent& event) {
 void RingScoreboard::on_state(Queue& queue, const BoundaryEvent& event) {
   // Of a queue of which something is under way, it may be that of before or after.
   if (!queue.quiesced || queue.lost || queue.outstanding != 0 || !queue.done.empty()) return;
+  // Whether a chain counts as published whose used element did not arrive is left to the engine.
+  if (queue.failures.contains(RingError::used_unwritable)) return;
   const QueueProgress& state = event.progress;
   const RingIndex used = queue.used_at(queue.advanced);
   const auto outstanding = queue.with_function.size();

@@ -3,6 +3,7 @@
 #include <virtio/rtl/cosim/program/common.hpp>
 #include <virtio/rtl/cosim/program/ring.hpp>
 #include <virtio/rtl/cosim/ring_case.hpp>
+#include <virtio/rtl/cosim/ring_coverage.hpp>
 #include <virtio/rtl/vq/vq_dut.hpp>
 
 #include <fmt/format.h>
@@ -20,6 +21,7 @@ struct Options {
   std::string dut = "rtl";
   bool waves = false;
   std::filesystem::path replay;
+  std::filesystem::path coverage;
   std::filesystem::path out = "out/cosim-ring";
 };
 
@@ -29,7 +31,7 @@ struct Trace final : BoundarySink {
 };
 
 struct Extras {
-  Trace* trace = nullptr;
+  BoundarySink* sink = nullptr;
   std::filesystem::path waves{};
   std::uint64_t waves_from = 0;
   std::uint64_t waves_to = ~std::uint64_t{0};
@@ -57,7 +59,7 @@ public:
           static_cast<std::uint16_t>(std::min<std::uint64_t>(stimulus.number("queues", 1), 1024)),
           dut_ == "timed" ? std::optional(RingEngineParams{}) : std::nullopt);
     }
-    RingBench bench(stimulus, *dut, {.sink = extras.trace});
+    RingBench bench(stimulus, *dut, {.sink = extras.sink});
     Outcome outcome{.finding = bench.run()};
     outcome.cycles = bench.cycles();
     outcome.chains = bench.chains();
@@ -89,7 +91,7 @@ int fail(const Options& options, const Runner& runner, std::uint64_t seed, const
   Trace trace;
   {
     const Silence assertions;
-    runner.run(small.stimulus, {.trace = &trace,
+    runner.run(small.stimulus, {.sink = &trace,
                                 .waves = folder / "waves.fst",
                                 .waves_from = cycle > around ? cycle - around : 0,
                                 .waves_to = cycle + around});
@@ -109,7 +111,7 @@ int replay(const Options& options, const Runner& runner) {
   const auto stimulus = read_stimulus(options.replay);
   if (!stimulus) return complain(stimulus.error());
   Trace trace;
-  Extras extras{.trace = &trace};
+  Extras extras{.sink = &trace};
   if (options.waves) {
     std::error_code ignored;
     std::filesystem::create_directories(options.out, ignored);
@@ -144,19 +146,30 @@ int run(const Options& options) {
   std::uint64_t cases = 0;
   std::uint64_t chains = 0;
   std::uint64_t cycles = 0;
+  CoverPlan plan = ring_cover_plan();
+  const bool cover = !options.coverage.empty();
   for (const RingProfile& profile : ring_profiles()) {
     if (options.profile != "all" && options.profile != profile.name) continue;
     for (std::uint64_t seed = first; seed <= last; ++seed) {
       const Stimulus stimulus = ring_case(profile, seed);
-      const Outcome outcome = runner.run(stimulus);
+      RingCoverage coverage(plan);
+      const Outcome outcome = runner.run(stimulus, {.sink = cover ? &coverage : nullptr});
       if (outcome.finding) return fail(options, runner, seed, stimulus, *outcome.finding);
       ++cases;
       chains += outcome.chains;
       cycles += outcome.cycles;
     }
   }
-  fmt::print("{} cases, {} chains, {} cycles: no rule is broken\n", cases, chains, cycles);
-  return done;
+  fmt::print("{} cases, {} chains, {} cycles: no rule is broken", cases, chains, cycles);
+  if (!cover) {
+    fmt::print("\n");
+    return done;
+  }
+  fmt::print("; {} of {} bins covered\n", plan.covered(), plan.bins());
+  for (const std::string& bin : plan.missing())
+    fmt::print("not covered: {}\n", bin);
+  const auto merged = plan.merge_into(options.coverage);
+  return merged ? done : complain(merged.error());
 }
 
 std::string rules() {
@@ -188,6 +201,8 @@ std::function<int()> add_ring(CLI::App& app) {
   command->add_flag("--waves", options->waves, "With --replay: all of it, as OUT/waves.fst");
   command->add_option("--replay", options->replay, "Run this case.txt and show what crosses")
       ->check(CLI::ExistingFile);
+  command->add_option("--coverage", options->coverage,
+                      "Add the covered bins to this JSON file; list those that are missing");
   command->add_option("--out", options->out, "Folder of failures (default out/cosim-ring)");
   command->footer(
       "A case is a list of what drivers do: chains, notifications, sleep, mistakes, resets; "

@@ -64,9 +64,11 @@ TEST_F(CosimCommand, WrongUsageIsSaid) {
 }
 
 TEST_F(CosimCommand, TheRingEngineBreaksNoRuleInAnyProfile) {
-  const ProgramResult result = ring("--seeds 1..60 --profile all");
+  const auto coverage = folder.path / "coverage.json";
+  const ProgramResult result = ring("--seeds 1..200 --profile all --coverage " + coverage.string());
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
-  EXPECT_NE(result.out.find("300 cases, "), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("1000 cases, "), std::string::npos) << result.out;
+  EXPECT_EQ(result.out.find("not covered"), std::string::npos) << result.out;
 }
 
 TEST_F(CosimCommand, TheModelsEnginesPassWhatTheRingEngineHasTo) {
