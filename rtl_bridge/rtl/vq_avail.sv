@@ -5,11 +5,13 @@ module vq_avail #(
     parameter QW = 1,
     parameter META_IN = 1,
     parameter META_OUT = 1,
-    parameter BATCH = 16
+    parameter BATCH = 16,
+    parameter PREFETCH = 16
 ) (
     input wire clk,
     input wire rst_n,
     input wire [QUEUES-1:0] live,
+    input wire [QUEUES-1:0] epochs,
     input wire valid,
     input wire [META_IN-1:0] meta,
     input wire [15:0] data,
@@ -19,7 +21,7 @@ module vq_avail #(
     // How far the queue's chains are taken.
     output wire walk_we,
     input wire walk_busy,
-    output wire [34:0] walk,
+    output wire [36:0] walk,
     output wire busy_clear,
     output wire again,
     output wire read_valid,
@@ -48,6 +50,8 @@ module vq_avail #(
   wire wrap = meta[QW+193];
   wire armed = meta[QW+194];
   wire event_idx = meta[QW+195];
+  wire stream = meta[QW+196];
+  wire epoch = meta[QW+197];
   assign queue = meta[QW-1:0];
 
   wire [15:0] ahead = data - avail;
@@ -76,14 +80,21 @@ module vq_avail #(
   wire head_alloc = state_q == HEAD && !dead && (packed_ring || wrong);
   assign alloc = now && (head_alloc || state_q == LAST || (state_q == READ && read_grant));
   assign alloc_done = state_q != READ;
-  assign alloc_meta = {n, packed_ring ? avail : at_q, size, desc, code, kind, queue};
+  assign alloc_meta = {epoch, n, packed_ring ? avail : at_q, size, desc, code, kind, queue};
   assign pop = now && state_q == LAST;
   wire [15:0] taken = at_q - avail;
   wire still_armed = armed && taken == 0;
-  assign busy_clear = pop && !packed_ring;
-  assign walk_we = busy_clear;
-  assign walk = {more_q, still_armed, chain + taken, wrap, at_q};
-  assign again = busy_clear && !dead && !wrong_q && (more_q || (event_idx && !still_armed));
+  assign busy_clear = pop && (!packed_ring || stream);
+  // A packed ring's next visit begins behind what this one fetches.
+  wire [15:0] window = size < 16'(PREFETCH) ? size : 16'(PREFETCH);
+  wire [16:0] behind = {1'b0, avail} + {1'b0, window};
+  wire over = behind >= {1'b0, size};
+  wire [15:0] next = over ? 16'(behind - {1'b0, size}) : behind[15:0];
+  wire ahead_too = stream && epoch == epochs[queue];
+  assign walk_we = pop && (!packed_ring || ahead_too);
+  assign walk = packed_ring ? {epoch, 1'b1, 1'b1, 1'b0, chain + window, wrap ^ over, next} :
+      {1'b0, 1'b0, more_q, still_armed, chain + taken, wrap, at_q};
+  assign again = pop && !dead && (packed_ring ? ahead_too : !wrong_q && (more_q || (event_idx && !still_armed)));
 
   always_ff @(posedge clk) begin
     if (!rst_n) state_q <= HEAD;

@@ -43,8 +43,8 @@ module vq_control #(
     input wire [QUEUES-1:0] busy,
     input wire [WALK-1:0] walk,
     input wire [USED-1:0] used,
-    input wire [7:0] begun,  // visits, and those that have ended
-    input wire [7:0] ended_visits,
+    input wire [10:0] begun,  // visits, and those that have ended
+    input wire [10:0] ended_visits,
     input wire writers_idle,
     input wire drained,
     input wire published,
@@ -99,9 +99,9 @@ module vq_control #(
   wire settled = since_q == 3'd7;
   // The visits that had begun when the queue was no longer busy have ended.
   reg waits_q;
-  reg [7:0] until_q;
-  wire [7:0] left = until_q - ended_visits;
-  wire still = waits_q && (left == 0 || left[7]);
+  reg [10:0] until_q;
+  wire [10:0] left = until_q - ended_visits;
+  wire still = waits_q && (left == 0 || left[10]);
   reg ended;
   always_comb
     case (command_q)

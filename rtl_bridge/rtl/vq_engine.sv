@@ -13,7 +13,6 @@ module vq_engine #(
     parameter DESCRIPTOR_BATCH = DATA_WIDTH / 128,  // descriptors in one read
     parameter INDIRECT_BATCH = DATA_WIDTH / 128,  // the same of an indirect table
     parameter DESCRIPTOR_PREFETCH = 16,  // descriptors of a packed ring that a visit reads ahead
-    parameter OVERLAP = 1,  // 1: a split queue's next visit begins before the last one's chains are emitted
     parameter USED_BATCH = 16,  // completions written back in one go; groups stay whole
     parameter QW = QUEUES > 1 ? $clog2(QUEUES) : 1,
     parameter TW = $clog2(TAGS),
@@ -140,7 +139,7 @@ module vq_engine #(
 );
   `include "virtio_boundary.svh"
   localparam OW = $clog2(OUTSTANDING);
-  localparam SETUP = 228, WALK = 35, USED = 33, NOTE = 67;
+  localparam SETUP = 228, WALK = 35, VISIT = 37, USED = 33, OWED = 34, NOTE = 67;
 
   generate
     if (QUEUES < 1 || QUEUES > 1024) vq_engine_QUEUES_is_1_to_1024 wrong_queues ();
@@ -174,10 +173,12 @@ module vq_engine #(
   /* verilator lint_on UNUSEDSIGNAL */
 
   // --- one bit of each queue ---------------------------------------------------------------------
-  reg [QUEUES-1:0] on_q, halted_q, failed_q, used_failed_q, generation_q, in_order_q, busy_q, bell_q;
-  reg [7:0] begun_q, ended_q;
-  wire avail_we, avail_busy_clear, avail_again, walk_packed, visit_done;
-  wire [34:0] avail_walk;
+  reg [QUEUES-1:0] on_q, halted_q, failed_q, used_failed_q, generation_q, in_order_q, busy_q, bell_q, epoch_q;
+  reg [10:0] begun_q, ended_q;
+  wire avail_we, avail_busy_clear, avail_again, visit_we, epoch_flip, bell_restore, visit_done;
+  wire [1:0] visit_state;
+  wire [15:0] walk_position, walk_emitted;
+  wire [VISIT-1:0] avail_walk;
   wire turn_on, turn_off, control_halt, walk_halt, busy_set, visit_busy_clear, walk_busy_clear, bell_clear;
   wire [QW-1:0] control_queue, walk_queue, walk_halt_queue, visit_queue;
   wire used_fault;
@@ -191,6 +192,7 @@ module vq_engine #(
       busy_q <= 0;
       bell_q <= 0;
       generation_q <= 0;
+      epoch_q <= 0;
       begun_q <= 0;
       ended_q <= 0;
     end else begin
@@ -198,16 +200,19 @@ module vq_engine #(
         on_q[control_queue] <= 1;
         generation_q[control_queue] <= !generation_q[control_queue];
         bell_q[control_queue] <= 0;
+        epoch_q[control_queue] <= 0;
       end
       if (turn_off) on_q[control_queue] <= 0;
       if (busy_set) busy_q[visit_queue] <= 1;
       if (visit_busy_clear) busy_q[visit_queue] <= 0;
       if (walk_busy_clear) busy_q[walk_queue] <= 0;
-      if (OVERLAP != 0 && avail_busy_clear) busy_q[avail_queue] <= 0;
+      if (avail_busy_clear) busy_q[avail_queue] <= 0;
       if (alloc1) begun_q <= begun_q + 1'b1;
       if (visit_done) ended_q <= ended_q + 1'b1;
       if (bell_clear) bell_q[visit_queue] <= 0;
+      if (bell_restore) bell_q[walk_queue] <= 1;
       if (bell_set) bell_q[db_queue] <= 1;
+      if (epoch_flip) epoch_q[walk_queue] <= !epoch_q[walk_queue];
     end
     if (turn_on) begin
       halted_q[control_queue] <= 0;
@@ -227,11 +232,14 @@ module vq_engine #(
   wire [OW-1:0] clear_at;
   wire [SETUP-1:0] setup_new, visit_setup, used_setup;
   wire cmd_in_order_q = setup_new[211];
-  wire [WALK-1:0] walk_init, walk_next, visit_walk, control_walk;
-  wire [USED-1:0] used_init, used_next, used_context, control_used;
+  wire [WALK-1:0] walk_init, walk_next, control_walk;
+  wire [VISIT-1:0] visit_walk;
+  wire [31:0] visit_commit;
+  wire [USED-1:0] used_init, control_used;
+  wire [OWED+USED-1:0] used_next, used_context;
   wire [15:0] granted_next, visit_granted, credit_granted, visit_retired;
   wire granted_we;
-  wire [QW-1:0] granted_queue, visit_context, used_queue, used_context_queue, credited_queue;
+  wire [QW-1:0] granted_queue, visit_context, walk_context, used_queue, used_context_queue, credited_queue;
 
   vq_ram #(
       .WIDTH(SETUP),
@@ -258,20 +266,44 @@ module vq_engine #(
       .rdata(used_setup)
   );
   wire [QW-1:0] walk_write_queue = init ? control_queue : walk_queue;
-  wire walk_to_visit = walk_we && walk_packed;
-  wire visit_walk_we = walk_to_visit || avail_we || init;
+  wire visit_walk_we = visit_we || avail_we || init;
   wire [WALK-1:0] walk_write = init ? walk_init : walk_next;
+  wire [VISIT-1:0] visit_walk_next = {visit_state, walk_next[34:33], walk_position, walk_next[16:0]};
   vq_ram #(
-      .WIDTH(WALK),
+      .WIDTH(VISIT),
       .DEPTH(1 << QW),
       .AW(QW)
   ) visit_walk_ram (
       .clk(clk),
       .we(visit_walk_we),
       .waddr(init ? control_queue : avail_we ? avail_queue : walk_queue),
-      .wdata(init ? walk_init : avail_we ? avail_walk : walk_next),
+      .wdata(init ? {2'b00, walk_init} : avail_we ? avail_walk : visit_walk_next),
       .raddr(visit_context),
       .rdata(visit_walk)
+  );
+  vq_ram #(
+      .WIDTH(32),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) visit_commit_ram (
+      .clk(clk),
+      .we(walk_we || init),
+      .waddr(walk_write_queue),
+      .wdata(init ? 32'd0 : {walk_position, walk_next[32:17]}),
+      .raddr(visit_context),
+      .rdata(visit_commit)
+  );
+  vq_ram #(
+      .WIDTH(16),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) walk_emitted_ram (
+      .clk(clk),
+      .we(walk_we || init),
+      .waddr(walk_write_queue),
+      .wdata(walk_write[32:17]),
+      .raddr(walk_context),
+      .rdata(walk_emitted)
   );
   vq_ram #(
       .WIDTH(WALK),
@@ -286,9 +318,9 @@ module vq_engine #(
       .rdata(control_walk)
   );
   wire [QW-1:0] used_write_queue = init ? control_queue : used_queue;
-  wire [USED-1:0] used_write = init ? used_init : used_next;
+  wire [OWED+USED-1:0] used_write = init ? {{OWED{1'b0}}, used_init} : used_next;
   vq_ram #(
-      .WIDTH(USED),
+      .WIDTH(OWED + USED),
       .DEPTH(1 << QW),
       .AW(QW)
   ) used_ram (
@@ -307,7 +339,7 @@ module vq_engine #(
       .clk(clk),
       .we(used_we || init),
       .waddr(used_write_queue),
-      .wdata(used_write),
+      .wdata(used_write[USED-1:0]),
       .raddr(control_queue),
       .rdata(control_used)
   );
@@ -419,54 +451,58 @@ module vq_engine #(
   assign rsp_used = control_used[15:0];
   assign rsp_used_wrap = control_used[16];
 
-  // --- reads: a range of tags for each stage -----------------------------------------------------
-  localparam READ = 64 + 16 + TW + QW + 3 + 1;
-  localparam HW = TW - 1, AW = TW - 2, IW = TW - 3, EW = TW - 4;
-  wire [4:0] read_valid, read_grant;
+  // --- reads: all tags are for every stage -------------------------------------------------------
+  localparam READ = 64 + 16 + QW + 3 + 1;
+  // How many reads of each kind may wait for what goes before them, and which tags do not bound.
+  localparam HW = TW + 1, AW = TW - 1, IW = TW - 1, EW = TW - 2;
+  wire [4:0] read_valid, read_grant, rsp_of;
   wire [63:0] visit_address, avail_address, heads_address, walk_address, event_address;
   wire [15:0] avail_length, heads_length, walk_length, event_length;
   wire visit_after, walk_indirect;
   wire [QW-1:0] avail_queue, heads_queue, event_queue;
-  wire [HW-1:0] heads_index;
+  wire [HW-1:0] heads_index, rsp_index;
   wire [AW-1:0] avail_index;
   wire [IW-1:0] visit_index;
   wire [EW-1:0] event_index;
   vq_read_port #(
       .SOURCES(5),
-      .WIDTH(READ)
+      .WIDTH(READ),
+      .INDEX(HW),
+      .TW(TW)
   ) read_port (
       .clk(clk),
       .rst_n(rst_n),
       .valid(read_valid),
       .grant(read_grant),
       .requests({
-        {3'b110, visit_index, visit_queue, ACCESS_KIND_AVAILABLE[2:0], visit_after, 16'd2, visit_address},
-        {2'b10, avail_index, avail_queue, ACCESS_KIND_AVAILABLE[2:0], 1'b0, avail_length, avail_address},
-        {1'b0, heads_index, heads_queue, ACCESS_KIND_DESCRIPTOR[2:0], 1'b0, heads_length, heads_address},
+        {heads_index, heads_queue, ACCESS_KIND_DESCRIPTOR[2:0], 1'b0, heads_length, heads_address},
+        {HW'(avail_index), avail_queue, ACCESS_KIND_AVAILABLE[2:0], 1'b0, avail_length, avail_address},
+        {HW'(visit_index), visit_queue, ACCESS_KIND_AVAILABLE[2:0], visit_after, 16'd2, visit_address},
         {
-          {TW{1'b1}},
+          {HW{1'b0}},
           walk_queue,
           walk_indirect ? ACCESS_KIND_INDIRECT[2:0] : ACCESS_KIND_DESCRIPTOR[2:0],
           1'b0,
           walk_length,
           walk_address
         },
-        {4'b1110, event_index, used_queue, ACCESS_KIND_DRIVER_EVENT[2:0], 1'b1, event_length, event_address}
+        {HW'(event_index), used_queue, ACCESS_KIND_DRIVER_EVENT[2:0], 1'b1, event_length, event_address}
       }),
       .out_valid(rd_valid),
       .out_ready(rd_ready),
-      .out({rd_tag, rd_queue, rd_kind, rd_after, rd_length, rd_address})
+      .out_tag(rd_tag),
+      .out({rd_queue, rd_kind, rd_after, rd_length, rd_address}),
+      .rsp(rd_rsp_valid),
+      .rsp_tag(rd_rsp_tag),
+      .rsp_source(rsp_of),
+      .rsp_index(rsp_index)
   );
   assign rd_rsp_ready = 1'b1;
   wire rsp_bad = rd_rsp_status != ACCESS_STATUS_OK[1:0];
-  wire rsp_heads = rd_rsp_valid && !rd_rsp_tag[TW-1];
-  wire rsp_avail_read = rd_rsp_valid && rd_rsp_tag[TW-1-:2] == 2'b10;
-  wire rsp_visit = rd_rsp_valid && rd_rsp_tag[TW-1-:3] == 3'b110;
-  wire rsp_event = rd_rsp_valid && rd_rsp_tag[TW-1-:4] == 4'b1110;
-  wire rsp_walk = rd_rsp_valid && rd_rsp_tag[TW-1-:4] == 4'b1111;
+  wire rsp_event = rsp_of[0], rsp_walk = rsp_of[1], rsp_visit = rsp_of[2], rsp_avail_read = rsp_of[3], rsp_heads = rsp_of[4];
 
   // --- visits ------------------------------------------------------------------------------------
-  localparam META1 = QW + 196, META2 = QW + 122, META3 = 30, META4 = QW + 68, HEADER = QW + 134;
+  localparam META1 = QW + 198, META2 = QW + 123, META3 = 30, META4 = QW + 68, HEADER = QW + 137;
   wire visit_turn, visit_take, again;
   wire [QW-1:0] visit_turn_queue;
   vq_sched #(
@@ -510,11 +546,12 @@ module vq_engine #(
       .QUEUES(QUEUES),
       .QW(QW),
       .SETUP(SETUP),
-      .WALK(WALK),
+      .WALK(VISIT),
       .META(META1),
       .HEADER(HEADER),
       .OUTSTANDING(OUTSTANDING),
-      .VISIT_CHAINS(VISIT_CHAINS)
+      .VISIT_CHAINS(VISIT_CHAINS),
+      .PREFETCH(DESCRIPTOR_PREFETCH)
   ) visit_stage (
       .clk(clk),
       .rst_n(rst_n),
@@ -524,6 +561,7 @@ module vq_engine #(
       .context_queue(visit_context),
       .setup(visit_setup),
       .walk(visit_walk),
+      .commit(visit_commit),
       .granted(visit_granted),
       .retired(visit_retired),
       .on(on_q),
@@ -540,8 +578,8 @@ module vq_engine #(
       .write_address(arm_address),
       .write_data(arm_data),
       .write_packed(arm_packed),
-      .read_valid(read_valid[4]),
-      .read_grant(read_grant[4]),
+      .read_valid(read_valid[2]),
+      .read_grant(read_grant[2]),
       .read_address(visit_address),
       .read_after(visit_after),
       .alloc(alloc1),
@@ -553,7 +591,7 @@ module vq_engine #(
   );
   vq_fifo #(
       .WIDTH(HEADER),
-      .LOG2(TW - 2)
+      .LOG2(TW)
   ) headers (
       .clk(clk),
       .rst_n(rst_n),
@@ -580,7 +618,7 @@ module vq_engine #(
       .alloc_index(visit_index),
       .full(full1),
       .rsp(rsp_visit),
-      .rsp_index(rd_rsp_tag[IW-1:0]),
+      .rsp_index(rsp_index[IW-1:0]),
       .rsp_data(rd_rsp_data[15:0]),
       .rsp_error(rsp_bad),
       .valid(valid1),
@@ -595,11 +633,13 @@ module vq_engine #(
       .QW(QW),
       .META_IN(META1),
       .META_OUT(META2),
-      .BATCH(AVAILABLE_BATCH)
+      .BATCH(AVAILABLE_BATCH),
+      .PREFETCH(DESCRIPTOR_PREFETCH)
   ) avail_stage (
       .clk(clk),
       .rst_n(rst_n),
       .live(live),
+      .epochs(epoch_q),
       .valid(valid1),
       .meta(meta1),
       .data(data1),
@@ -633,7 +673,7 @@ module vq_engine #(
       .alloc_index(avail_index),
       .full(full2),
       .rsp(rsp_avail_read),
-      .rsp_index(rd_rsp_tag[AW-1:0]),
+      .rsp_index(rsp_index[AW-1:0]),
       .rsp_data(rd_rsp_data),
       .rsp_error(rsp_bad),
       .valid(valid2),
@@ -655,14 +695,15 @@ module vq_engine #(
       .clk(clk),
       .rst_n(rst_n),
       .live(live),
+      .epochs(epoch_q),
       .valid(valid2),
       .meta(meta2),
       .data(data2),
       .error(bad2),
       .pop(pop2),
       .queue(heads_queue),
-      .read_valid(read_valid[2]),
-      .read_grant(read_grant[2]),
+      .read_valid(read_valid[4]),
+      .read_grant(read_grant[4]),
       .read_address(heads_address),
       .read_length(heads_length),
       .alloc(alloc3),
@@ -683,7 +724,7 @@ module vq_engine #(
       .alloc_index(heads_index),
       .full(full3),
       .rsp(rsp_heads),
-      .rsp_index(rd_rsp_tag[HW-1:0]),
+      .rsp_index(rsp_index[HW-1:0]),
       .rsp_data(rd_rsp_data),
       .rsp_error(rsp_bad),
       .valid(valid3),
@@ -706,15 +747,17 @@ module vq_engine #(
       .META(META3),
       .HEADER(HEADER),
       .WALK(WALK),
-      .OVERLAP(OVERLAP),
       .BATCH(DESCRIPTOR_BATCH),
-      .INDIRECT_BATCH(INDIRECT_BATCH)
+      .INDIRECT_BATCH(INDIRECT_BATCH),
+      .PREFETCH(DESCRIPTOR_PREFETCH)
   ) walk_stage (
       .clk(clk),
       .rst_n(rst_n),
       .on(on_q),
       .halted(halted_q),
       .failed(failed_q),
+      .epochs(epoch_q),
+      .bells(bell_q),
       .header_valid(header_valid),
       .header(header),
       .header_pop(header_pop),
@@ -740,7 +783,13 @@ module vq_engine #(
       .chain_id(chain_id),
       .chain_data(chain_data),
       .walk_we(walk_we),
-      .walk_packed(walk_packed),
+      .context_queue(walk_context),
+      .emitted(walk_emitted),
+      .position(walk_position),
+      .visit_we(visit_we),
+      .visit(visit_state),
+      .epoch_flip(epoch_flip),
+      .bell(bell_restore),
       .done(visit_done),
       .walk(walk_next),
       .again(again),
@@ -818,8 +867,8 @@ module vq_engine #(
       .queue_a(noted_queue),
       .set_b(used_again),
       .queue_b(used_queue),
-      .set_c(1'b0),
-      .queue_c({QW{1'b0}}),
+      .set_c(pop4 && owes_q[event_queue]),
+      .queue_c(event_queue),
       .set_d(1'b0),
       .queue_d({QW{1'b0}}),
       .set_e(1'b0),
@@ -829,6 +878,7 @@ module vq_engine #(
       .queue(used_turn_queue),
       .take(used_take)
   );
+  wire used_owes;
   wire used_valid, used_grant, used_idle, used_fence;
   wire [63:0] used_address;
   wire [DATA_WIDTH-1:0] used_data;
@@ -838,7 +888,7 @@ module vq_engine #(
       .QW(QW),
       .DATA_WIDTH(DATA_WIDTH),
       .SETUP(SETUP),
-      .USED(USED),
+      .USED(OWED + USED),
       .NOTE(NOTE),
       .META(META4),
       .OUTSTANDING(OUTSTANDING),
@@ -849,6 +899,9 @@ module vq_engine #(
       .rst_n(rst_n),
       .on(on_q),
       .used_failed(used_failed_q),
+      .asking(asking_q),
+      .answered(pop4 && event_queue == used_queue),
+      .owes(used_owes),
       .turn_valid(used_turn),
       .turn_queue(used_turn_queue),
       .turn_take(used_take),
@@ -875,13 +928,13 @@ module vq_engine #(
       .read_length(event_length),
       .read_meta(new4),
       .read_full(full4),
+      .read_left(rd_ready),
       .drain_queue(control_queue),
       .drained(used_drained)
   );
 
   // --- interrupts --------------------------------------------------------------------------------
   wire [EW-1:0] index4_unused;
-  wire tells;
   vq_rob #(
       .LOG2(EW),
       .META(META4),
@@ -895,7 +948,7 @@ module vq_engine #(
       .alloc_index(event_index),
       .full(full4),
       .rsp(rsp_event),
-      .rsp_index(rd_rsp_tag[EW-1:0]),
+      .rsp_index(rsp_index[EW-1:0]),
       .rsp_data(rd_rsp_data[31:0]),
       .rsp_error(rsp_bad),
       .valid(valid4),
@@ -905,16 +958,26 @@ module vq_engine #(
       .error(bad4),
       .pop(pop4)
   );
-  // A queue's used ring is left alone until what was asked behind the last write is answered, and told.
+  // A queue has one question about its event suppression; what is written meanwhile is asked about behind it.
+  reg [QUEUES-1:0] asking_q, owes_q;
   always_ff @(posedge clk)
     if (!rst_n) used_busy_q <= 0;
     else begin
       if (used_take) used_busy_q[used_turn_queue] <= 1;
       if (used_idle_now) used_busy_q[used_queue] <= 0;
-      if (pop4 && !tells) used_busy_q[event_queue] <= 0;
-      if (int_valid && int_ready) used_busy_q[int_queue] <= 0;
     end
-  assign event_drained = !used_busy_q[control_queue];
+  always_ff @(posedge clk)
+    if (!rst_n) begin
+      asking_q <= 0;
+      owes_q   <= 0;
+    end else begin
+      if (pop4) asking_q[event_queue] <= 0;
+      if (pop4) owes_q[event_queue] <= 0;
+      if (read_grant[0]) asking_q[used_queue] <= 1;
+      if (used_owes) owes_q[used_queue] <= 1;
+    end
+  assign event_drained = !used_busy_q[control_queue] && !asking_q[control_queue] &&
+      !(int_valid && int_queue == control_queue);
 
   wire event_fault, event_fault_grant;
   vq_event #(
@@ -933,7 +996,6 @@ module vq_engine #(
       .fault(event_fault),
       .fault_grant(event_fault_grant),
       .queue(event_queue),
-      .tells(tells),
       .int_valid(int_valid),
       .int_ready(int_ready),
       .int_queue(int_queue),

@@ -16,7 +16,6 @@ module vq_event #(
     output wire fault,
     input wire fault_grant,
     output wire [QW-1:0] queue,
-    output wire tells,
     output reg int_valid,
     input wire int_ready,
     output reg [QW-1:0] int_queue,
@@ -39,7 +38,7 @@ module vq_event #(
   wire wants = packed_ring ? packed_wants : split_wants;
   wire live = on[queue];
   wire free = !int_valid || int_ready;
-  assign tells = live && !error && wants;
+  wire tells = live && !error && wants;
   assign fault = valid && live && error;
   assign pop = valid && (!live || (error ? fault_grant : (!wants || free)));
 

@@ -13,6 +13,7 @@ module vq_heads #(
     input wire clk,
     input wire rst_n,
     input wire [QUEUES-1:0] live,
+    input wire [QUEUES-1:0] epochs,
     input wire valid,
     input wire [META_IN-1:0] meta,
     input wire [DATA_WIDTH-1:0] data,
@@ -39,6 +40,7 @@ module vq_heads #(
   wire [15:0] size = meta[QW+74+:16];
   wire [15:0] avail = meta[QW+90+:16];
   wire [15:0] count = meta[QW+106+:16];
+  wire epoch = meta[QW+122];
 
   localparam ENTRY_BITS = $clog2(DATA_WIDTH / 16);
   wire [15:0] entry = data[16*done_q[ENTRY_BITS-1:0]+:16];
@@ -53,7 +55,7 @@ module vq_heads #(
 
   wire bad = kind == ENTRIES && (error || entry >= size);
   wire reads = kind == PACKED || (kind == ENTRIES && !bad);
-  wire dead = !live[queue];
+  wire dead = !live[queue] || (kind == PACKED && epoch != epochs[queue]);
   wire now = valid && !alloc_full && !(dead && kind != END);
   wire step = now && (!reads || read_grant);
   assign read_valid = now && reads;

@@ -6,7 +6,7 @@ module vq_used #(
     parameter QW = 1,
     parameter DATA_WIDTH = 256,
     parameter SETUP = 228,
-    parameter USED = 33,
+    parameter USED = 67,
     parameter NOTE = 67,
     parameter META = 1,
     parameter OUTSTANDING = 64,
@@ -17,6 +17,10 @@ module vq_used #(
     input wire rst_n,
     input wire [QUEUES-1:0] on,
     input wire [QUEUES-1:0] used_failed,
+    // A question about the queue's event suppression is under way, or answered in this cycle.
+    input wire [QUEUES-1:0] asking,
+    input wire answered,
+    output wire owes,  // a turn behind the answer
     input wire turn_valid,
     input wire [QW-1:0] turn_queue,
     output wire turn_take,
@@ -27,7 +31,7 @@ module vq_used #(
     output wire [USED-1:0] used_next,
     output wire [QW-1:0] queue,
     output wire again,
-    output wire idle,  // ended without a question to the driver
+    output wire idle,  // ended
     output wire [15:0] note_at,
     input wire [NOTE-1:0] note,
     output wire write_valid,
@@ -43,10 +47,11 @@ module vq_used #(
     output wire [15:0] read_length,
     output wire [META-1:0] read_meta,
     input wire read_full,
+    input wire read_left,
     input wire [QW-1:0] drain_queue,
     output wire drained
 );
-  localparam IDLE = 3'd0, LOAD = 3'd1, SCAN = 3'd2, FETCH = 3'd3, COPY = 3'd4, PUBLISH = 3'd5, EVENT = 3'd6, SAVE = 3'd7;
+  localparam IDLE = 3'd0, LOAD = 3'd1, SCAN = 3'd2, COPY = 3'd4, PUBLISH = 3'd5, EVENT = 3'd6, SAVE = 3'd7;
   localparam PER_WRITE = DATA_WIDTH / 64;
   localparam PW = $clog2(PER_WRITE + 1);
   reg [2:0] state_q;
@@ -65,7 +70,7 @@ module vq_used #(
   reg wrap_q, before_wrap_q, run_wrap_q;
   reg [16:0] advanced_q;
   reg [15:0] ptr_q, whole_q;
-  reg seen_q, in_run_q, more_q, held_q, asked_q;
+  reg in_run_q, more_q, held_q, asked_q;
   reg [15:0] seen_at_q;
   // Split: elements that go into one write. Packed: the batch's first descriptor.
   reg [DATA_WIDTH-1:0] gather_q;
@@ -128,12 +133,22 @@ module vq_used #(
   assign read_length = packed_ring ? 16'd4 : 16'd2;
   assign read_meta = {vector, event_idx, packed_ring, size, advanced_q, before_wrap_q, before_q, queue_q};
 
-  assign used_we = state_q == SAVE;
-  assign used_next = {published_q + whole_q, wrap_q, index_q};
-  assign again = state_q == SAVE && more_q;
+  assign used_we = saved;
+  // What was published since the last question, and from where on.
+  wire unasked = advanced_q != 0 && !asked_q;
+  wire saved = state_q == SAVE && (!asked_q || read_left);
+  wire waits = asking[queue_q] && !answered;
+  assign used_next = {
+    unasked ? {advanced_q, before_wrap_q, before_q} : 34'd0, published_q + whole_q, wrap_q, index_q
+  };
+  assign owes = saved && unasked && waits;
+  assign again = saved && (more_q || (unasked && !waits));
   assign idle = ((state_q == LOAD || state_q == COPY || state_q == PUBLISH) && !live) ||
-      (state_q == FETCH && whole_q == 0) || (state_q == SAVE && !asked_q);
-  assign note_at = published_q + (step ? ptr_q + 16'd1 : ptr_q);
+      (scanned_all && whole == 0 && state_next != EVENT) || saved;
+  wire scanned_all = state_q == SCAN && (!there || seen_at_q == 16'(OUTSTANDING - 1) || (!more && seen_at_q >= 16'(BATCH - 1)));
+  wire [15:0] whole = there && !more ? seen_at_q + 16'd1 : whole_q;
+  wire [2:0] state_next = whole != 0 ? COPY : advanced_q != 0 && !asking[queue_q] ? EVENT : IDLE;
+  assign note_at = state_q == LOAD ? used[32:17] : published_q + (scanned_all ? 16'd0 : step ? ptr_q + 16'd1 : ptr_q);
 
   always_ff @(posedge clk) begin
     if (!rst_n) state_q <= IDLE;
@@ -145,34 +160,30 @@ module vq_used #(
           state_q <= LOAD;
         end
         LOAD: begin
-          {published_q, wrap_q, index_q} <= used;
-          {before_wrap_q, before_q} <= used[16:0];
-          ptr_q <= 0;
+          {published_q, wrap_q, index_q} <= used[32:0];
+          {before_wrap_q, before_q} <= used[66:50] == 0 ? used[16:0] : used[49:33];
+          ptr_q <= 1;
           whole_q <= 0;
-          seen_q <= 0;
-          more_q <= 0;
+          seen_at_q <= 0;
           asked_q <= 0;
+          more_q <= 0;
           gathered_q <= 0;
           held_q <= 0;
           in_run_q <= 0;
-          advanced_q <= 0;
+          advanced_q <= used[66:50];
           state_q <= live ? SCAN : IDLE;
         end
         SCAN: begin
           // A note is asked for in each cycle and judged in the next.
-          seen_q <= 1;
           seen_at_q <= ptr_q;
           ptr_q <= ptr_q + 1'b1;
-          if (seen_q) begin
-            if (there && !more) whole_q <= seen_at_q + 1'b1;
-            if (!there || seen_at_q == 16'(OUTSTANDING - 1) || (!more && seen_at_q >= 16'(BATCH - 1))) begin
-              more_q  <= there;
-              ptr_q   <= 0;
-              state_q <= FETCH;
-            end
+          whole_q <= whole;
+          if (scanned_all) begin
+            more_q  <= there;
+            ptr_q   <= 0;
+            state_q <= state_next;
           end
         end
-        FETCH: state_q <= whole_q == 0 ? IDLE : COPY;
         COPY:
         if (!live) state_q <= IDLE;
         else begin
@@ -204,7 +215,7 @@ module vq_used #(
         if (!live) state_q <= IDLE;
         else if (write_grant) begin
           gathered_q <= 0;
-          if (!rest) state_q <= EVENT;
+          if (!rest) state_q <= waits ? SAVE : EVENT;
         end
         EVENT:
         if (!live) state_q <= SAVE;
@@ -212,7 +223,7 @@ module vq_used #(
           asked_q <= 1;
           state_q <= SAVE;
         end
-        default: state_q <= IDLE;
+        default: if (saved) state_q <= IDLE;
       endcase
   end
 endmodule

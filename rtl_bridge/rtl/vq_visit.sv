@@ -1,16 +1,18 @@
 // Stage 1: begins a visit of a queue whose turn it is. Asks the driver to be notified when the queue was left without
 // that, then reads the available index. What a visit needs travels with it. A queue's next visit begins when it is
-// known how far this one goes: at its end, or with OVERLAP for a split ring behind stage 2.
+// known how far this one goes: behind stage 2; of a packed ring at its end, or, when the last one found all that it had
+// fetched available, behind stage 2 as if this one did so too. An epoch says whether it was so.
 `default_nettype none
 module vq_visit #(
     parameter QUEUES = 1,
     parameter QW = 1,
     parameter SETUP = 228,
-    parameter WALK = 35,
+    parameter WALK = 37,
     parameter META = 1,
     parameter HEADER = 1,
     parameter OUTSTANDING = 64,
-    parameter VISIT_CHAINS = 256
+    parameter VISIT_CHAINS = 256,
+    parameter PREFETCH = 16
 ) (
     input wire clk,
     input wire rst_n,
@@ -21,6 +23,7 @@ module vq_visit #(
     output wire [QW-1:0] context_queue,
     input wire [SETUP-1:0] setup,
     input wire [WALK-1:0] walk,
+    input wire [31:0] commit,  // packed: descriptors and chains of the visits that have ended
     input wire [15:0] granted,
     input wire [15:0] retired,
     input wire [QUEUES-1:0] on,
@@ -52,7 +55,7 @@ module vq_visit #(
   localparam IDLE = 2'd0, DECIDE = 2'd1, ARM = 2'd2, READ = 2'd3;
   reg [1:0] state_q;
   reg [QW-1:0] queue_q;
-  reg armed_q, wrote_q;
+  reg armed_q, wrote_q, stream_q, rang_q;
   reg [15:0] limit_q;
 
   wire [63:0] desc = setup[63:0];
@@ -66,14 +69,24 @@ module vq_visit #(
   wire [15:0] chain = walk[32:17];
   wire armed = walk[33];
   wire more = walk[34];
+  wire stream = walk[35];
+  wire epoch = walk[36];
 
-  wire [15:0] credits = granted - chain;
-  wire [15:0] room = 16'(OUTSTANDING) - (chain - retired);
-  wire [15:0] least = credits < room ? credits : room;
+  // Packed: `chain` counts descriptors, and those under way may be as many chains.
+  wire [15:0] ahead = packed_ring ? chain - commit[31:16] : 16'd0;
+  wire [15:0] emitted = packed_ring ? commit[15:0] : chain;
+  wire [15:0] credits = granted - emitted;
+  wire [15:0] room = 16'(OUTSTANDING) - (emitted - retired);
+  wire [15:0] least_now = credits < room ? credits : room;
+  wire [15:0] least = least_now > ahead ? least_now - ahead : 16'd0;
+  wire [15:0] limit = least < 16'(VISIT_CHAINS) ? least : 16'(VISIT_CHAINS);
+  wire [15:0] window = size < 16'(PREFETCH) ? size : 16'(PREFETCH);
+  // What is read was used once since the driver last wrote it: not further than a round ahead.
+  wire streams = packed_ring && stream && limit >= window && {1'b0, ahead} + {1'b0, window} <= {1'b0, size};
   wire live = on[queue_q] && !halted[queue_q];
   wire unarmed = event_idx && !armed;
   wire look = bell[queue_q] || more || unarmed;
-  wire go = live && least != 0 && look;
+  wire go = live && least != 0 && look && (ahead == 0 || streams);
 
   assign context_queue = state_q == IDLE ? turn_queue : queue_q;
   assign turn_take = state_q == IDLE && turn_valid;
@@ -94,9 +107,9 @@ module vq_visit #(
   assign read_after = wrote_q;
   assign alloc = may && (packed_ring || read_grant);
   assign alloc_done = packed_ring;
-  assign alloc_meta = {event_idx, armed_q, wrap, chain, limit_q, avail, size, desc, driver, packed_ring, queue_q};
+  assign alloc_meta = {epoch, stream_q, event_idx, armed_q, wrap, chain, limit_q, avail, size, desc, driver, packed_ring, queue_q};
   assign header = {
-    armed_q, chain, wrap, avail, limit_q, setup[211:208], size, desc, queue_q
+    rang_q, stream_q, epoch, armed_q, chain, wrap, avail, limit_q, setup[211:208], size, desc, queue_q
   };
 
   always_ff @(posedge clk) begin
@@ -109,7 +122,9 @@ module vq_visit #(
           state_q <= DECIDE;
         end
         DECIDE: begin
-          limit_q <= least < 16'(VISIT_CHAINS) ? least : 16'(VISIT_CHAINS);
+          limit_q <= limit;
+          stream_q <= streams;
+          rang_q <= bell[queue_q];
           wrote_q <= unarmed && !bell[queue_q] && !more;
           armed_q <= armed || (unarmed && !bell[queue_q] && !more);
           state_q <= !go ? IDLE : unarmed && !bell[queue_q] && !more ? ARM : READ;

@@ -9,15 +9,17 @@ module vq_walk #(
     parameter META = 1,
     parameter HEADER = 1,
     parameter WALK = 35,
-    parameter OVERLAP = 0,
     parameter BATCH = 2,
-    parameter INDIRECT_BATCH = 2
+    parameter INDIRECT_BATCH = 2,
+    parameter PREFETCH = 16
 ) (
     input wire clk,
     input wire rst_n,
     input wire [QUEUES-1:0] on,
     input wire [QUEUES-1:0] halted,
     input wire [QUEUES-1:0] failed,
+    input wire [QUEUES-1:0] epochs,
+    input wire [QUEUES-1:0] bells,
     input wire header_valid,
     input wire [HEADER-1:0] header,
     output wire header_pop,
@@ -44,10 +46,17 @@ module vq_walk #(
     output wire chain_we,
     output wire [15:0] chain_id,
     output wire [31:0] chain_data,
+    output wire [QW-1:0] context_queue,
+    input wire [15:0] emitted,  // chains of a packed queue, a cycle after `context_queue`
     output wire walk_we,
-    output wire walk_packed,
-    output wire done,
     output wire [WALK-1:0] walk,
+    // Packed: where the queue's next visit begins, and that those under way are of no use.
+    output wire [15:0] position,
+    output wire visit_we,
+    output wire [1:0] visit,
+    output wire epoch_flip,
+    output wire bell,
+    output wire done,
     output wire again,
     output wire busy_clear,
     output wire halt,
@@ -70,7 +79,7 @@ module vq_walk #(
   `include "virtio_boundary.svh"
   localparam [1:0] DESC = 2'd0, END = 2'd1;
   localparam IDLE = 4'd0, TOKEN = 4'd1, EVAL = 4'd2, ASK = 4'd3, WAIT = 4'd4, FAIL = 4'd5, REPORT = 4'd6,
-      REPORTED = 4'd7, SAVE = 4'd8, SAVED = 4'd9, FAULT = 4'd10;
+      REPORTED = 4'd7, SAVE = 4'd8, SAVED = 4'd9, FAULT = 4'd10, LOAD = 4'd11;
   reg [3:0] state_q, back_q;
 
   // The visit.
@@ -78,7 +87,8 @@ module vq_walk #(
   reg [63:0] desc_q;
   reg [15:0] size_q, limit_q, avail_q, chain_q;
   reg packed_q, event_q, indirect_q, wrap_q, armed_q;
-  reg more_q, drop_q, any_q;
+  reg more_q, drop_q, any_q, rang_q, stream_q, epoch_q, stale_q;
+  reg [15:0] position_q, fetched_q;
   assign queue = queue_q;
   // The chain.
   reg [15:0] at_q, count_q, head_q, slots_q;
@@ -176,12 +186,20 @@ module vq_walk #(
     packed_q ? (in_table_q ? slots_q : count_q + 16'd1) : 16'd1,
     packed_q && !in_table_q ? d_id : head_q
   };
-  assign walk_we = state_q == SAVE && segment_free && (any_q || packed_q);
-  assign walk_packed = packed_q;
+  assign context_queue = header[QW-1:0];
+  assign walk_we = state_q == SAVE && segment_free && (any_q || packed_q) && !stale_q;
+  // All that was fetched was available: the next visit, if it began already, is where it should be.
+  wire all = !drop_q && position_q == fetched_q;
+  assign position = position_q;
+  assign visit_we = walk_we && packed_q && !(stream_q && all);
+  assign epoch_flip = visit_we && stream_q;
+  assign visit = {epoch_q ^ stream_q, all};
+  assign bell = state_q == SAVED && stale_q && rang_q;
   assign done = state_q == SAVED;
   assign walk = {more_q, armed_q, chain_q, wrap_q, avail_q};
-  assign busy_clear = state_q == SAVED && (packed_q || OVERLAP == 0);
-  assign again = state_q == SAVED && packed_q && on[queue_q] && !halted[queue_q] && (more_q || (event_q && !armed_q));
+  assign busy_clear = state_q == SAVED && packed_q && !stream_q;
+  assign again = state_q == SAVED && packed_q && on[queue_q] && !halted[queue_q] &&
+      (stale_q ? rang_q : more_q || bells[queue_q] || (event_q && !armed_q));
   assign halt = (state_q == FAIL && segment_free && on[queue_q]) || (state_q == FAULT);
   assign halt_queue = state_q == FAULT ? fault_queue : queue_q;
 
@@ -199,7 +217,7 @@ module vq_walk #(
           back_q  <= IDLE;
           state_q <= FAULT;
         end else if (header_valid) begin
-          {armed_q, chain_q, wrap_q, avail_q, limit_q} <= header[QW+84+:50];
+          {rang_q, stream_q, epoch_q, armed_q, chain_q, wrap_q, avail_q, limit_q} <= header[QW+84+:53];
           {indirect_q, event_q, packed_q} <= header[QW+80+:3];
           size_q <= header[QW+64+:16];
           desc_q <= header[QW+:64];
@@ -207,6 +225,15 @@ module vq_walk #(
           more_q <= 0;
           drop_q <= 0;
           any_q <= 0;
+          stale_q <= 0;
+          state_q <= header[QW+80] ? LOAD : TOKEN;
+        end
+        LOAD: begin
+          chain_q <= emitted;
+          position_q <= chain_q;
+          fetched_q <= chain_q + (size_q < 16'(PREFETCH) ? size_q : 16'(PREFETCH));
+          stale_q <= epoch_q != epochs[queue_q];
+          drop_q <= epoch_q != epochs[queue_q];
           state_q <= TOKEN;
         end
         TOKEN:
@@ -297,6 +324,7 @@ module vq_walk #(
             avail_q <= avail_next;
             if (over) wrap_q <= !wrap_q;
             chain_q <= chain_q + 1'b1;
+            position_q <= position_q + chain_data[31:16];
             any_q <= 1;
             limit_q <= limit_q - 1'b1;
             armed_q <= 0;
@@ -304,7 +332,7 @@ module vq_walk #(
             total_q <= 0;
             writable_q <= 0;
             first_q <= 1;
-            if (packed_q && limit_q == 16'd1) begin
+            if (packed_q && limit_q == 16'd1 && !stream_q) begin
               drop_q <= 1;
               more_q <= 1;
             end

@@ -63,7 +63,7 @@ module vq_write_port #(
   assign a_grant = may && a_valid && !b_valid;
   assign a_idle = !(wr_valid && !source_b_q);
   assign a_ordered = (busy_q & ~used_q) == 0;
-  assign b_idle = !(wr_valid && source_b_q);
+  assign b_idle = !(wr_valid && source_b_q) || wr_ready;
   assign fault = rsp_valid && rsp_error;
   assign fault_queue = queue_mem[rsp_tag];
   assign fault_used = used_q[rsp_tag];
