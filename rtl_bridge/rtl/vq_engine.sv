@@ -6,7 +6,7 @@ module vq_engine #(
     parameter QUEUES = 4,  // 1..1024
     parameter DATA_WIDTH = 256,  // 128, 256, 512
     parameter TAGS = 64,  // of reads: a power of two, 32..256
-    parameter WRITE_TAGS = 32,  // 2..64
+    parameter WRITE_TAGS = 32,  // 2..256
     parameter OUTSTANDING = 64,  // chains of a queue with the function: a power of two, 2..4096
     parameter VISIT_CHAINS = 256,  // chains of a queue in one visit
     parameter AVAILABLE_BATCH = DATA_WIDTH / 16,  // available entries in one read
@@ -146,7 +146,7 @@ module vq_engine #(
     if (DATA_WIDTH != 128 && DATA_WIDTH != 256 && DATA_WIDTH != 512)
       vq_engine_DATA_WIDTH_is_128_256_or_512 wrong_width ();
     if (TAGS < 32 || TAGS > 256 || TAGS != 1 << TW) vq_engine_TAGS_is_a_power_of_two_32_to_256 wrong_tags ();
-    if (WRITE_TAGS < 2 || WRITE_TAGS > 64) vq_engine_WRITE_TAGS_is_2_to_64 wrong_write_tags ();
+    if (WRITE_TAGS < 2 || WRITE_TAGS > 256) vq_engine_WRITE_TAGS_is_2_to_256 wrong_write_tags ();
     if (OUTSTANDING < 2 || OUTSTANDING > 4096 || OUTSTANDING != 1 << OW)
       vq_engine_OUTSTANDING_is_a_power_of_two_2_to_4096 wrong_outstanding ();
     if (AVAILABLE_BATCH < 1 || AVAILABLE_BATCH > DATA_WIDTH / 16)

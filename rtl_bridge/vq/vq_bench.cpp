@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::size_t beat_bytes = 32; // as built
 
+template <typename Pin> void set(Pin& pin, std::uint64_t value) {
+  pin = static_cast<Pin>(value);
+}
 template <typename Wide> void put(Wide& pins, const std::vector<std::byte>& bytes) {
   std::array<std::uint32_t, beat_bytes / 4> words{};
   std::memcpy(words.data(), bytes.data(), std::min(bytes.size(), beat_bytes));
@@ -111,7 +114,7 @@ void VqBench::drive() {
     const BoundaryEvent& c = commands_.front();
     const QueueSetup& s = c.setup;
     d.cmd_command = static_cast<std::uint8_t>(c.command);
-    d.cmd_queue = static_cast<std::uint8_t>(raw(c.queue));
+    set(d.cmd_queue, raw(c.queue));
     d.cmd_size = s.size;
     d.cmd_desc = raw(s.desc);
     d.cmd_driver = raw(s.driver);
@@ -127,10 +130,10 @@ void VqBench::drive() {
     d.cmd_used_wrap = s.start_used.wrap;
   }
   d.db_valid = !doorbells_.empty();
-  if (!doorbells_.empty()) d.db_queue = static_cast<std::uint8_t>(raw(doorbells_.front()));
+  if (!doorbells_.empty()) set(d.db_queue, raw(doorbells_.front()));
   d.credit_valid = !credits_.empty();
   if (!credits_.empty()) {
-    d.credit_queue = static_cast<std::uint8_t>(raw(credits_.front().first));
+    set(d.credit_queue, raw(credits_.front().first));
     d.credit_count = credits_.front().second;
   }
   d.rsp_ready = !chance(config_.stalls);
@@ -170,7 +173,7 @@ void VqBench::drive() {
   d.cpl_valid = completing_ >= 0;
   if (completing_ >= 0) {
     const Completion& c = completions_[static_cast<std::size_t>(completing_)];
-    d.cpl_queue = static_cast<std::uint8_t>(raw(c.queue));
+    set(d.cpl_queue, raw(c.queue));
     d.cpl_chain = c.chain;
     d.cpl_generation = c.generation;
     d.cpl_written = c.done.written;

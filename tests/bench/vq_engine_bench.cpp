@@ -92,7 +92,7 @@ private:
 
 void measure(const Rings& rings) {
   VqBenchConfig config;
-  config.memory = 1 << 23;
+  config.memory = static_cast<std::uint32_t>(region * std::max<std::uint16_t>(rings.queues, 4));
   config.read_latency = rings.latency;
   config.write_latency = rings.latency / 2;
   config.read_spread = config.write_spread = config.work_spread = config.stalls = 0;
@@ -122,7 +122,7 @@ void measure(const Rings& rings) {
   const std::uint64_t chains = total(), reads = bench.reads, cycles = 40'000;
   run(static_cast<int>(cycles));
   const std::uint64_t n = total() - chains;
-  fmt::print("{:6} {:2} queues of {:3}, latency {:4}: {:6.2f} cycles and {:.2f} reads a chain\n",
+  fmt::print("{:6} {:4} queues of {:3}, latency {:4}: {:6.2f} cycles and {:.2f} reads a chain\n",
              rings.packed ? "packed" : "split", rings.queues, rings.size, rings.latency,
              static_cast<double>(cycles) / static_cast<double>(n),
              static_cast<double>(bench.reads - reads) / static_cast<double>(n));
@@ -130,11 +130,24 @@ void measure(const Rings& rings) {
 
 } // namespace
 
+#ifndef VQ_BENCH_QUEUES
+#define VQ_BENCH_QUEUES 64
+#endif
+
 int main() {
   for (const std::uint32_t latency : {250, 500, 1000}) {
+    if (VQ_BENCH_QUEUES == 1024) {
+      // One chain a visit.
+      measure({.packed = false, .queues = 1024, .size = 1, .latency = latency});
+      measure({.packed = true, .queues = 1024, .size = 1, .latency = latency});
+      continue;
+    }
     measure({.packed = false, .queues = 1, .size = 512, .latency = latency});
     measure({.packed = true, .queues = 1, .size = 256, .latency = latency});
     measure({.packed = false, .queues = 64, .size = 8, .latency = latency});
     measure({.packed = true, .queues = 64, .size = 8, .latency = latency});
+    // As many as the tags can have under way, whatever a round trip takes.
+    measure({.packed = false, .queues = 64, .size = 32, .latency = latency});
+    measure({.packed = true, .queues = 64, .size = 32, .latency = latency});
   }
 }
