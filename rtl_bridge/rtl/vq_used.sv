@@ -89,8 +89,11 @@ module vq_used #(
   wire there = phase == !scanned[OW];
 
   wire live = on[queue_q] && !used_failed[queue_q];
-  assign context_queue = state_q == IDLE ? turn_queue : queue_q;
-  assign turn_take = state_q == IDLE && turn_valid;
+  wire saved = state_q == SAVE && (!asked_q || read_left);
+  // The next queue's turn begins as this one's ends.
+  wire ends = state_q == IDLE || saved;
+  assign context_queue = ends ? turn_queue : queue_q;
+  assign turn_take = ends && turn_valid;
   assign queue = queue_q;
   assign drained = state_q == IDLE || queue_q != drain_queue;
 
@@ -136,7 +139,6 @@ module vq_used #(
   assign used_we = saved;
   // What was published since the last question, and from where on.
   wire unasked = advanced_q != 0 && !asked_q;
-  wire saved = state_q == SAVE && (!asked_q || read_left);
   wire waits = asking[queue_q] && !answered;
   assign used_next = {
     unasked ? {advanced_q, before_wrap_q, before_q} : 34'd0, published_q + whole_q, wrap_q, index_q
@@ -223,7 +225,11 @@ module vq_used #(
           asked_q <= 1;
           state_q <= SAVE;
         end
-        default: if (saved) state_q <= IDLE;
+        default:
+        if (saved) begin
+          if (turn_valid) queue_q <= turn_queue;
+          state_q <= turn_valid ? LOAD : IDLE;
+        end
       endcase
   end
 endmodule
