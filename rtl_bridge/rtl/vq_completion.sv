@@ -36,6 +36,7 @@ module vq_completion #(
     output wire drained,
     output wire noted,
     output wire [QW-1:0] noted_queue,
+    output wire [15:0] noted_count,
     input wire [QW-1:0] note_queue,
     input wire [15:0] note_at,
     output wire [NOTE-1:0] note
@@ -53,6 +54,7 @@ module vq_completion #(
   assign writing = taken_q;
   assign noted = good;
   assign noted_queue = queue_q;
+  assign noted_count = received + 16'd1;
   assign drained = !(taken_q && queue_q == drain_queue);
 
   vq_ram #(

@@ -14,6 +14,7 @@ module vq_engine #(
     parameter INDIRECT_BATCH = DATA_WIDTH / 128,  // the same of an indirect table
     parameter DESCRIPTOR_PREFETCH = 16,  // descriptors of a packed ring that a visit reads ahead
     parameter USED_BATCH = 16,  // completions written back in one go; groups stay whole
+    parameter USED_TIMEOUT = 0,  // cycles for which fewer wait for others, at most; 0: they do not
     parameter QW = QUEUES > 1 ? $clog2(QUEUES) : 1,
     parameter TW = $clog2(TAGS),
     parameter WTW = $clog2(WRITE_TAGS)
@@ -159,6 +160,7 @@ module vq_engine #(
       vq_engine_DESCRIPTOR_PREFETCH_is_a_batch_or_more wrong_prefetch ();
     if (VISIT_CHAINS < 1 || VISIT_CHAINS > 32768) vq_engine_VISIT_CHAINS_is_1_to_32768 wrong_visit ();
     if (USED_BATCH < 1 || USED_BATCH > 4096) vq_engine_USED_BATCH_is_1_to_4096 wrong_used_batch ();
+    if (USED_TIMEOUT == 1) vq_engine_USED_TIMEOUT_is_0_or_2_and_more wrong_used_timeout ();
   endgenerate
 
   assign rsp_function = function_id;
@@ -521,6 +523,7 @@ module vq_engine #(
       .queue_d(used_queue),
       .set_e(avail_again),
       .queue_e(avail_queue),
+      .set_all({QUEUES{1'b0}}),
       .hold(busy_q),
       .valid(visit_turn),
       .queue(visit_turn_queue),
@@ -853,9 +856,40 @@ module vq_engine #(
       .drained(completion_drained),
       .noted(noted),
       .noted_queue(noted_queue),
+      .noted_count(noted_count),
       .note_queue(used_queue),
       .note_at(note_at),
       .note(note)
+  );
+  // How many completions of the queue wait: what came, without what was published.
+  wire [15:0] noted_count, noted_published;
+  wire used_ready;
+  wire [QUEUES-1:0] used_due;
+  vq_ram #(
+      .WIDTH(16),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) noted_published_ram (
+      .clk(clk),
+      .we(used_we || init),
+      .waddr(used_write_queue),
+      .wdata(used_write[32:17]),
+      .raddr(cpl_queue),
+      .rdata(noted_published)
+  );
+  vq_gather #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .BATCH(USED_BATCH),
+      .TIMEOUT(USED_TIMEOUT)
+  ) gather (
+      .clk(clk),
+      .rst_n(rst_n),
+      .noted(noted),
+      .queue(noted_queue),
+      .waiting(noted_count - noted_published),
+      .ready(used_ready),
+      .due(used_due)
   );
   vq_sched #(
       .QUEUES(QUEUES),
@@ -863,7 +897,7 @@ module vq_engine #(
   ) used_sched (
       .clk(clk),
       .rst_n(rst_n),
-      .set_a(noted),
+      .set_a(used_ready),
       .queue_a(noted_queue),
       .set_b(used_again),
       .queue_b(used_queue),
@@ -873,6 +907,7 @@ module vq_engine #(
       .queue_d({QW{1'b0}}),
       .set_e(1'b0),
       .queue_e({QW{1'b0}}),
+      .set_all(used_due),
       .hold(used_busy_q),
       .valid(used_turn),
       .queue(used_turn_queue),

@@ -17,6 +17,7 @@ module vq_sched #(
     input wire [QW-1:0] queue_d,
     input wire set_e,
     input wire [QW-1:0] queue_e,
+    input wire [QUEUES-1:0] set_all,
     input wire [QUEUES-1:0] hold,
     output wire valid,
     output wire [QW-1:0] queue,
@@ -62,6 +63,7 @@ module vq_sched #(
         above_q <= '1;
         word_q  <= word_q == WW'(WORDS - 1) ? 0 : word_q + 1'b1;
       end
+      for (int i = 0; i < QUEUES; i = i + 1) if (set_all[i]) pending_q[i] <= 1;
       if (set_a) pending_q[queue_a] <= 1;
       if (set_b) pending_q[queue_b] <= 1;
       if (set_c) pending_q[queue_c] <= 1;

@@ -223,6 +223,42 @@ TEST_F(VqEngine, NoChainWithoutCredit) {
   expect_clean();
 }
 
+#ifdef VQ_USED_TIMEOUT // and batches of 4
+// Cycles from the function's completion to the used index.
+TEST_F(VqEngine, AFewCompletionsWaitForOthersAndABatchDoesNot) {
+  for (const std::uint16_t chains : {1, 3, 4}) {
+    VqBenchConfig config;
+    config.stalls = config.work_spread = config.read_spread = config.write_spread = 0;
+    restart(config);
+    const QueueSetup s = place(0, 16, split_ring);
+    for (std::uint16_t i = 0; i < chains; ++i) {
+      bench->store(raw(s.desc) + 16ull * i, le64(0x9000));
+      bench->store(raw(s.desc) + 16ull * i + 8, le32(64));
+      bench->store(raw(s.desc) + 16ull * i + 12, le32(0));
+      bench->store(raw(split::avail_ring(s.driver, i)), le16(i));
+    }
+    bench->store(raw(split::avail_idx(s.driver)), le16(chains));
+    EXPECT_EQ(bench->command(Command::enable, QueueIndex{0}, s).code, RingError::none);
+    bench->credit(QueueIndex{0}, 8);
+    bench->doorbell(QueueIndex{0});
+    while (bench->done[QueueIndex{0}].size() < chains)
+      bench->tick();
+    const std::uint64_t since = bench->cycle();
+    while (bench->load<le16>(raw(split::used_idx(s.device))) != chains &&
+           bench->cycle() < since + 1000)
+      bench->tick();
+    const std::uint64_t took = bench->cycle() - since;
+    if (chains == 4) {
+      EXPECT_LT(took, 40u);
+    } else {
+      EXPECT_GT(took, VQ_USED_TIMEOUT / 2 - 10u);
+      EXPECT_LT(took, VQ_USED_TIMEOUT + 40u);
+    }
+    expect_clean();
+  }
+}
+#endif
+
 // --- set-ups that cannot work, rings that are wrong ----------------------------------------------
 
 TEST_F(VqEngine, ASetUpThatCannotWorkIsRefusedAsTheModelDoes) {
