@@ -21,10 +21,9 @@ module vq_engine #(
 ) (
     input wire clk,
     input wire rst_n,
-    input wire [15:0] function_id,
-
     input wire cmd_valid,
     output wire cmd_ready,
+    input wire [15:0] cmd_function,  // enable: whose queue it is from now on
     input wire [1:0] cmd_command,
     input wire [QW-1:0] cmd_queue,
     input wire [15:0] cmd_size,
@@ -163,13 +162,6 @@ module vq_engine #(
     if (USED_TIMEOUT == 1) vq_engine_USED_TIMEOUT_is_0_or_2_and_more wrong_used_timeout ();
   endgenerate
 
-  assign rsp_function = function_id;
-  assign rd_function = function_id;
-  assign wr_function = function_id;
-  assign seg_function = function_id;
-  assign abort_function = function_id;
-  assign int_function = function_id;
-  assign err_function = function_id;
   /* verilator lint_off UNUSEDSIGNAL */
   wire unused_hint = &{db_next_off, db_next_wrap};
   /* verilator lint_on UNUSEDSIGNAL */
@@ -181,7 +173,7 @@ module vq_engine #(
   wire [1:0] visit_state;
   wire [15:0] walk_position, walk_emitted;
   wire [VISIT-1:0] avail_walk;
-  wire turn_on, turn_off, control_halt, walk_halt, busy_set, visit_busy_clear, walk_busy_clear, bell_clear;
+  wire turn_on, turn_off, setup_we, control_halt, walk_halt, busy_set, visit_busy_clear, walk_busy_clear, bell_clear;
   wire [QW-1:0] control_queue, walk_queue, walk_halt_queue, visit_queue;
   wire used_fault;
   wire [QW-1:0] used_fault_queue;
@@ -229,8 +221,22 @@ module vq_engine #(
   end
   wire [QUEUES-1:0] live = on_q & ~halted_q;
 
+  reg [15:0] function_mem[0:(1<<QW)-1];
+  reg [15:0] command_function_q;
+  always_ff @(posedge clk) begin
+    if (cmd_valid && cmd_ready) command_function_q <= cmd_function;
+    if (setup_we) function_mem[control_queue] <= command_function_q;
+  end
+  assign rsp_function = command_function_q;
+  assign abort_function = command_function_q;
+  assign rd_function = function_mem[rd_queue];
+  assign wr_function = function_mem[wr_queue];
+  assign seg_function = function_mem[seg_queue];
+  assign int_function = function_mem[int_queue];
+  assign err_function = function_mem[err_queue];
+
   // --- contexts ----------------------------------------------------------------------------------
-  wire init, clear, setup_we, walk_we, used_we, writers_idle;
+  wire init, clear, walk_we, used_we, writers_idle;
   wire [OW-1:0] clear_at;
   wire [SETUP-1:0] setup_new, visit_setup, used_setup;
   wire cmd_in_order_q = setup_new[211];

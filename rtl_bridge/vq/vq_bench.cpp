@@ -44,6 +44,15 @@ void VqBench::tell(BoundaryEvent event, Group group, QueueIndex queue) {
   event.cycle = cycle_;
   event.group = group;
   event.queue = queue;
+  switch (group) {
+  case Group::command:
+  case Group::doorbell:
+  case Group::credit:
+  case Group::completion:
+    event.function = function_of(queue);
+    break;
+  default:; // what the engine says, or said
+  }
   sink_->on_boundary(event);
 }
 
@@ -113,6 +122,7 @@ void VqBench::drive() {
   if (!commands_.empty()) {
     const BoundaryEvent& c = commands_.front();
     const QueueSetup& s = c.setup;
+    d.cmd_function = function_of(c.queue);
     d.cmd_command = static_cast<std::uint8_t>(c.command);
     set(d.cmd_queue, raw(c.queue));
     d.cmd_size = s.size;
@@ -230,6 +240,7 @@ void VqBench::observe() {
   }
   if (d.wr_rsp_valid && d.wr_rsp_ready) {
     e = {};
+    e.function = writes_.front().event.function;
     e.tag = writes_.front().event.tag;
     e.status = writes_.front().event.status;
     tell(e, Group::write_response, writes_.front().event.queue);
@@ -240,6 +251,7 @@ void VqBench::observe() {
     const Read read = reads_.at(static_cast<std::uint16_t>(answering_));
     reads_.erase(static_cast<std::uint16_t>(answering_));
     e = {};
+    e.function = read.event.function;
     e.tag = static_cast<std::uint16_t>(answering_);
     e.address = read.event.address;
     e.data = read.data;
@@ -263,7 +275,9 @@ void VqBench::observe() {
   }
   if (d.abort_valid && d.abort_ready) {
     const QueueIndex queue{d.abort_queue};
-    tell({}, Group::abort, queue);
+    e = {};
+    e.function = d.abort_function;
+    tell(e, Group::abort, queue);
     open_.erase(queue);
     aborted_.insert(queue);
     // Completions that the function gave already may still come; the others are off.
@@ -291,6 +305,7 @@ void VqBench::observe() {
   if (d.seg_valid && d.seg_ready) {
     const QueueIndex queue{d.seg_queue};
     e = {};
+    e.function = d.seg_function;
     e.chain = d.seg_chain;
     e.address = GuestAddr{d.seg_address};
     e.length = d.seg_length;
@@ -312,6 +327,7 @@ void VqBench::observe() {
   }
   if (d.wr_valid && d.wr_ready) {
     Write write;
+    write.event.function = d.wr_function;
     write.event.tag = d.wr_tag;
     write.event.queue = QueueIndex{d.wr_queue};
     write.event.kind = static_cast<AccessKind>(d.wr_kind);
@@ -333,6 +349,7 @@ void VqBench::observe() {
   }
   if (d.rd_valid && d.rd_ready) {
     Read read;
+    read.event.function = d.rd_function;
     read.event.tag = d.rd_tag;
     read.event.queue = QueueIndex{d.rd_queue};
     read.event.kind = static_cast<AccessKind>(d.rd_kind);
@@ -349,18 +366,21 @@ void VqBench::observe() {
   }
   if (d.err_valid && d.err_ready) {
     e = {};
+    e.function = d.err_function;
     e.code = static_cast<RingError>(d.err_code);
     tell(e, Group::error, QueueIndex{d.err_queue});
     if (on_error) on_error(QueueIndex{d.err_queue}, e.code);
   }
   if (d.int_valid && d.int_ready) {
     e = {};
+    e.function = d.int_function;
     e.vector = d.int_vector;
     tell(e, Group::interrupt, QueueIndex{d.int_queue});
     if (on_interrupt) on_interrupt(QueueIndex{d.int_queue});
   }
   if (d.rsp_valid && d.rsp_ready) {
     e = {};
+    e.function = d.rsp_function;
     e.queue = QueueIndex{d.rsp_queue};
     e.command = static_cast<Command>(d.rsp_command);
     e.code = static_cast<RingError>(d.rsp_code);

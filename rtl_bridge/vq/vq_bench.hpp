@@ -27,6 +27,7 @@ struct VqBenchConfig {
   std::uint32_t stalls = 20;                ///< percent of cycles in which a ready is low
   std::uint32_t groups = 0;                 ///< percent of completions with `more`
   std::uint32_t full = 50;                  ///< percent of completions with `full`
+  std::uint16_t functions = 1;              ///< queues belong to them in turn
 };
 
 class VqBench {
@@ -107,6 +108,9 @@ private:
   }
   using Range = std::pair<std::uint64_t, std::uint64_t>;
   bool bad(GuestAddr at, std::uint64_t length, const Range& range) const;
+  std::uint16_t function_of(QueueIndex queue) const {
+    return static_cast<std::uint16_t>(raw(queue) % config_.functions);
+  }
   void drive();
   void observe();
   void step_memory();

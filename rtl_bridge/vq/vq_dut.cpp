@@ -32,7 +32,6 @@ struct VqDut::Model : verilated::Clocked<Vvq_engine> {
 
 VqDut::VqDut(std::uint64_t seed)
     : model_(std::make_unique<Model>(static_cast<std::uint32_t>(seed % 0x7fff'ffff + 1))) {
-  pins().function_id = 0;
   pins().rst_n = 0;
   for (int i = 0; i < 4; ++i) {
     model_->settle();
@@ -68,6 +67,7 @@ void VqDut::drive(const cosim::RingSide& bench) {
   const BoundaryEvent* e = bench.offer(Group::command);
   d.cmd_valid = e != nullptr;
   if (e != nullptr) {
+    d.cmd_function = e->function;
     const QueueSetup& s = e->setup;
     put(d.cmd_command, static_cast<std::uint8_t>(e->command));
     put(d.cmd_queue, raw(e->queue));
@@ -147,6 +147,7 @@ void VqDut::look() {
   const Vvq_engine& d = pins();
   side_ = {};
   if (auto* e = offers(Group::response, d.rsp_valid, d.rsp_queue)) {
+    e->function = d.rsp_function;
     e->command = static_cast<Command>(d.rsp_command);
     e->code = static_cast<RingError>(d.rsp_code);
     if (e->command == Command::read_state) {
@@ -190,10 +191,15 @@ void VqDut::look() {
     e->error = d.seg_error;
     generations_[{d.seg_queue, d.seg_chain}] = d.seg_generation;
   }
-  offers(Group::abort, d.abort_valid, d.abort_queue);
-  if (auto* e = offers(Group::interrupt, d.int_valid, d.int_queue)) e->vector = d.int_vector;
-  if (auto* e = offers(Group::error, d.err_valid, d.err_queue))
+  if (auto* e = offers(Group::abort, d.abort_valid, d.abort_queue)) e->function = d.abort_function;
+  if (auto* e = offers(Group::interrupt, d.int_valid, d.int_queue)) {
+    e->function = d.int_function;
+    e->vector = d.int_vector;
+  }
+  if (auto* e = offers(Group::error, d.err_valid, d.err_queue)) {
+    e->function = d.err_function;
     e->code = static_cast<RingError>(d.err_code);
+  }
   side_.set_ready(Group::command, d.cmd_ready);
   side_.set_ready(Group::doorbell, d.db_ready);
   side_.set_ready(Group::credit, d.credit_ready);

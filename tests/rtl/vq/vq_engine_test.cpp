@@ -223,6 +223,22 @@ TEST_F(VqEngine, NoChainWithoutCredit) {
   expect_clean();
 }
 
+// The scoreboard knows a queue by its function and number: what another function's name is on is
+// stray.
+TEST_P(Mix, QueuesOfSeveralFunctionsKeepTheirNames) {
+  VqBenchConfig config;
+  config.seed = 21;
+  config.functions = 3;
+  restart(config);
+  for (std::uint16_t q = 0; q < 4; ++q)
+    start(QueueIndex{q}, place(q, 16, mix(GetParam())), 40 + q).submit_total(100);
+  run(700);
+  reset(QueueIndex{2});
+  start(QueueIndex{2}, place(2, 16, mix(GetParam())), 50).submit_total(100);
+  EXPECT_TRUE(run_to_end(400'000));
+  expect_clean();
+}
+
 #ifdef VQ_USED_TIMEOUT // and batches of 4
 // Cycles from the function's completion to the used index.
 TEST_F(VqEngine, AFewCompletionsWaitForOthersAndABatchDoesNot) {
