@@ -15,6 +15,7 @@ module vq_engine #(
     parameter DESCRIPTOR_PREFETCH = 16,  // descriptors of a packed ring that a visit reads ahead
     parameter USED_BATCH = 16,  // completions written back in one go; groups stay whole
     parameter USED_TIMEOUT = 0,  // cycles for which fewer wait for others, at most; 0: they do not
+    parameter [3*QUEUES-1:0] PRIORITIES = 0,  // 3 bits a queue, 0 is visited first; equal ones by turns
     parameter QW = QUEUES > 1 ? $clog2(QUEUES) : 1,
     parameter TW = $clog2(TAGS),
     parameter WTW = $clog2(WRITE_TAGS)
@@ -515,7 +516,8 @@ module vq_engine #(
   wire [QW-1:0] visit_turn_queue;
   vq_sched #(
       .QUEUES(QUEUES),
-      .QW(QW)
+      .QW(QW),
+      .PRIORITIES(PRIORITIES)
   ) visit_sched (
       .clk(clk),
       .rst_n(rst_n),

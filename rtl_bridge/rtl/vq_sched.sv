@@ -1,9 +1,10 @@
-// A pending bit for each queue and whose turn it is, round robin. It looks at 32 queues in a cycle, so a pending queue
+// A pending bit for each queue and whose turn it is: the lowest priority value first, round robin within it. It looks at 32 queues in a cycle, so a pending queue
 // that is not held back waits for QUEUES/32 cycles and for one turn of each other queue, at most.
 `default_nettype none
 module vq_sched #(
     parameter QUEUES = 1,
-    parameter QW = 1
+    parameter QW = 1,
+    parameter [3*QUEUES-1:0] PRIORITIES = 0
 ) (
     input wire clk,
     input wire rst_n,
@@ -36,7 +37,17 @@ module vq_sched #(
   assign queue  = queue_q;
 
   wire [QUEUES-1:0] ready = pending_q & ~hold;
-  wire [ALL-1:0] open = ALL'(ready);
+  // Those of the first level that has any.
+  reg [QUEUES-1:0] first;
+  always_comb begin
+    first = ready;
+    for (int level = 7; level >= 0; level = level - 1)
+    if ((ready & of_level(level)) != 0) first = ready & of_level(level);
+  end
+  function automatic [QUEUES-1:0] of_level(input int level);
+    for (int i = 0; i < QUEUES; i = i + 1) of_level[i] = 32'(PRIORITIES[3*i+:3]) == level;
+  endfunction
+  wire [ALL-1:0] open = ALL'(first);
   wire [31:0] here = open[32*word_q+:32] & above_q;
   reg [4:0] bit_d;
   always_comb begin

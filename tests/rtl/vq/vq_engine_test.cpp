@@ -239,6 +239,33 @@ TEST_P(Mix, QueuesOfSeveralFunctionsKeepTheirNames) {
   expect_clean();
 }
 
+// Queue 0 rings last, while the others wait for their turns.
+TEST_F(VqEngine, TurnsAreGivenByPriority) {
+  VqBenchConfig config;
+  config.stalls = 0;
+  restart(config);
+  std::vector<unsigned> order;
+  bench->on_chain = [&](QueueIndex q, const VqBench::FunctionChain&) { order.push_back(raw(q)); };
+  for (std::uint16_t q = 0; q < 4; ++q) {
+    const QueueSetup s = place(q, 4, split_ring);
+    bench->store(raw(s.desc), le64(0x9000));
+    bench->store(raw(s.desc) + 8, le32(64));
+    bench->store(raw(split::avail_idx(s.driver)), le16(1));
+    EXPECT_EQ(bench->command(Command::enable, QueueIndex{q}, s).code, RingError::none);
+    bench->credit(QueueIndex{q}, 1);
+  }
+  run(50);
+  for (const std::uint16_t q : {1, 2, 3, 0})
+    bench->doorbell(QueueIndex{q});
+  run(1000);
+#ifdef VQ_PRIORITIES
+  EXPECT_EQ(order, (std::vector<unsigned>{1, 2, 0, 3}));
+#else
+  EXPECT_EQ(order, (std::vector<unsigned>{1, 2, 3, 0}));
+#endif
+  expect_clean();
+}
+
 #ifdef VQ_USED_TIMEOUT // and batches of 4
 // Cycles from the function's completion to the used index.
 TEST_F(VqEngine, AFewCompletionsWaitForOthersAndABatchDoesNot) {
