@@ -194,6 +194,27 @@ TEST(Axi4Adapters, ErrorsComeBackAsTheyAre) {
   }
 }
 
+TEST(Axi4Adapters, ReadDataIsInterleavedOnlyWhenAskedTo) {
+  for (const bool interleave : {false, true}) {
+    Bench bench(8, {.seed = 3, .reorder = true, .interleave = interleave}, 8);
+    for (unsigned n = 0; n < 8; ++n)
+      bench.initiator.issue({.address = n * 64, .data = std::vector<std::byte>(64)}, {});
+    bool within = false;
+    bool interleaved = false;
+    std::uint32_t id = 0;
+    for (unsigned n = 0; n < 500; ++n) {
+      bench.tick();
+      const AxiReadData& r = bench.pins.r;
+      if (!r.valid || !r.ready) continue;
+      interleaved = interleaved || (within && r.id != id);
+      within = !r.last;
+      id = r.id;
+    }
+    bench.run();
+    EXPECT_EQ(interleaved, interleave);
+  }
+}
+
 /// What a manager without our initiator would do: one request on the pins.
 TEST(Axi4Adapters, TheTargetRefusesBrokenRequestsWithoutAnAccess) {
   Memory memory;
