@@ -111,6 +111,26 @@ TEST_F(ToTlm, TheClockSleepsWhileNothingIsUnderWay) {
   EXPECT_EQ(adapter.cycles(), cycles);
 }
 
+TEST(BrokenManager, IsReported) {
+  struct Crossing : Axi4Wires {
+    void settle(bus::Axi4Pins& pins) override {
+      pins.ar = {.valid = true, .ready = pins.ar.ready, .addr = 0xff8, .len = 1, .size = 3};
+    }
+    void edge(const bus::Axi4Pins&) override {}
+    bool idle() const override { return false; }
+  } manager;
+  AxiToTlm adapter("adapter", {.period = sc_time(4, SC_NS), .axi = {}}, manager);
+  tlm2::Memory memory("memory", {.size = 0x4000});
+  adapter.socket.bind(memory.socket);
+  adapter.wake_clock();
+  try {
+    sc_core::sc_start(sc_time(10, SC_NS));
+    FAIL() << "nothing was reported";
+  } catch (const sc_core::sc_report& report) {
+    EXPECT_NE(std::string(report.get_msg()).find("AXI-4KIB"), std::string::npos);
+  }
+}
+
 /// A CPU that blocks, and another one that does not.
 struct Cpu : sc_core::sc_module {
   tlm_utils::simple_initiator_socket<Cpu> socket{"socket"};
