@@ -369,16 +369,26 @@ void Net::accept(Frame frame) {
 }
 
 void Net::deliver(const virtio_net_hdr& header, Frame packet) {
-  const HashResult hash = rss_.hash(packet);
+  const RssUnit::Verdict verdict = rss_.judge(packet);
+  const HashResult& hash = verdict.hash;
+  if (const std::string problem = rss_.problem(); !problem.empty()) return give_up(problem);
   virtio_net_hdr_hash with_hash;
   with_hash.hdr = header;
   with_hash.hash_value = hash.value;
   with_hash.hash_report = static_cast<std::uint16_t>(hash.report);
   with_hash.hash_report_tunnel = static_cast<std::uint8_t>(hash.tunnel);
-  if (ReceiveQueue* queue = destination(packet, hash))
+  if (ReceiveQueue* queue = destination(packet, verdict.pair))
     queue->receive(with_hash, packet);
   else
     ++stats_.rx_in_reset;
+}
+
+// An error of the executor, as tasks have it.
+void Net::give_up(const std::string& problem) {
+  host().dma(receiveq).scope().start([&]() -> Task<> {
+    throw std::runtime_error(problem);
+    co_return;
+  });
 }
 
 void Net::use_offloads(const FeatureSet& offloads) {
@@ -388,10 +398,9 @@ void Net::use_offloads(const FeatureSet& offloads) {
 
 // 5.1.6.5.6.2: another queue while that of the flow is being reset, none while all
 // are. 5.1.6.5.7.2: with receive-side scaling none while the one that was chosen is.
-ReceiveQueue* Net::destination(Frame frame, const HashResult& hash) {
+ReceiveQueue* Net::destination(Frame frame, std::uint16_t chosen) {
   if (rss_.steers()) {
-    const std::uint16_t pair = rss_.select(hash);
-    return host().queue_live(receive_queue(pair)) ? &receives_[pair] : nullptr;
+    return host().queue_live(receive_queue(chosen)) ? &receives_[chosen] : nullptr;
   }
   if (!negotiated_.has(VIRTIO_NET_F_MQ)) return &receives_.front();
   const unsigned first = steering_.select(frame);

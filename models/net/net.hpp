@@ -143,7 +143,9 @@ private:
 
   std::size_t header_bytes() const;
   Frame without_header(std::span<const std::byte> bytes) const;
-  ReceiveQueue* destination(Frame frame, const HashResult& hash);
+  /// `chosen` by receive-side scaling.
+  ReceiveQueue* destination(Frame frame, std::uint16_t chosen);
+  void give_up(const std::string& problem);
   bool in_use(std::size_t pair) const;
   void leave_unused();
   Task<> read_command(Chain& chain);

@@ -46,6 +46,8 @@ void Rss::reset() {
   transmit_queues_ = 0;
   table_.clear();
   used_.clear();
+  key_ = {};
+  tell_unit();
 }
 
 std::uint32_t Rss::supported_types() const {
@@ -78,6 +80,7 @@ bool Rss::set_rss(std::span<const std::byte> data) {
   for (const std::uint16_t pair : table_)
     used_[pair] = true;
   steers_ = true;
+  tell_unit();
   return true;
 }
 
@@ -88,6 +91,7 @@ bool Rss::set_hash(std::span<const std::byte> data) {
       !set_key(data, front.hash_types))
     return false;
   steers_ = false;
+  tell_unit();
   return true;
 }
 
@@ -101,6 +105,8 @@ bool Rss::set_key(std::span<const std::byte> data, std::uint32_t types) {
       (types != 0 && length < used_key_bytes))
     return false;
   toeplitz_ = Toeplitz({reinterpret_cast<const std::uint8_t*>(data.data()), data.size()});
+  std::ranges::copy(std::as_bytes(std::span(data)).first(std::min(data.size(), key_.size())),
+                    std::as_writable_bytes(std::span(key_)).begin());
   rules_.types = types;
   return true;
 }
@@ -111,15 +117,26 @@ bool Rss::set_tunnels(std::span<const std::byte> data) {
       !take(data, types) || (types & ~params_.tunnel_types) != 0)
     return false;
   rules_.tunnels = types;
+  tell_unit();
   return true;
 }
 
-HashResult Rss::hash(Frame packet) const {
-  return rules_.types == 0 ? HashResult{} : hash_of(packet, rules_, toeplitz_);
+void Rss::tell_unit() const {
+  if (!params_.unit) return;
+  RssUnitSetup setup{.rules = rules_, .key = key_};
+  if (!table_.empty()) setup.table = table_;
+  setup.unclassified = unclassified_;
+  params_.unit->configure(setup);
 }
 
-std::uint16_t Rss::select(const HashResult& hash) const {
-  return hash.hashed() ? table_[hash.value & (table_.size() - 1)] : unclassified_;
+RssUnit::Verdict Rss::judge(Frame packet) const {
+  if (params_.unit && (steers_ || rules_.types != 0)) return params_.unit->judge(packet);
+  RssUnit::Verdict verdict;
+  if (rules_.types != 0) verdict.hash = hash_of(packet, rules_, toeplitz_);
+  if (steers_)
+    verdict.pair =
+        verdict.hash.hashed() ? table_[verdict.hash.value & (table_.size() - 1)] : unclassified_;
+  return verdict;
 }
 
 } // namespace virtio::net

@@ -5,7 +5,9 @@
 #include <virtio/core/features.hpp>
 #include <virtio/net/config.hpp>
 #include <virtio/net/hash.hpp>
+#include <virtio/net/rss_unit.hpp>
 
+#include <memory>
 #include <vector>
 
 namespace virtio::net {
@@ -25,6 +27,8 @@ struct RssParams {
   std::uint32_t max_parse_bytes = 0;
   /// Offer the proposal's form of VIRTIO_NET_F_HASH_TUNNEL, not the standard's.
   bool inner_hash_v7 = false;
+  /// Set, it makes the hashes and chooses pairs. Its limits are for whoever sets it.
+  std::shared_ptr<RssUnit> unit = nullptr;
 };
 
 class Rss {
@@ -48,21 +52,24 @@ public:
   /// The table decides.
   bool steers() const { return steers_; }
   bool steers_to(std::size_t pair) const { return pair < used_.size() && used_[pair]; }
-  /// Of a received packet; nothing while no hash type is enabled.
-  HashResult hash(Frame packet) const;
-  /// The pair that a packet with this hash is for.
-  std::uint16_t select(const HashResult& hash) const;
+  /// The hash of a received packet, none while no hash type is enabled; and while the table
+  /// decides, the pair that it is for.
+  RssUnit::Verdict judge(Frame packet) const;
+  /// As RssUnit has it.
+  std::string problem() const { return params_.unit ? params_.unit->problem() : ""; }
   /// max_tx_vq of the last command.
   std::uint16_t transmit_queues() const { return transmit_queues_; }
 
 private:
   bool set_key(std::span<const std::byte> data, std::uint32_t types);
+  void tell_unit() const;
 
   RssParams params_;
   std::uint16_t pairs_;
   FeatureSet negotiated_;
   HashRules rules_;
   Toeplitz toeplitz_;
+  std::array<std::uint8_t, used_key_bytes> key_{};
   bool steers_ = false;
   std::uint16_t unclassified_ = 0;
   std::uint16_t transmit_queues_ = 0;

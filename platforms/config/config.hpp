@@ -188,7 +188,8 @@ struct NetRssConfig {
   std::uint16_t table_length = 128;
   std::uint16_t tunnel_types = 0x1ff; // VIRTIO_NET_HASH_TUNNEL_TYPE_..
   bool ports_of_first_fragment = false;
-  std::uint32_t max_parse_bytes = 0; // 0: any number
+  std::uint32_t max_parse_bytes = 0;     // 0: any number
+  Fidelity fidelity = Fidelity::untimed; // or rtl
 };
 
 // What was proposed for the specification and became something else, or nothing.

@@ -339,6 +339,9 @@ public:
       reader_.fail(path + ".proposals.inner_hash_v7",
                    "excludes features.hash_tunnel, the form that became the standard: switch one "
                    "of them off");
+    if (net.rss.fidelity == Fidelity::timed)
+      reader_.fail(path + ".rss.fidelity",
+                   "is \"untimed\" or \"rtl\"; what a packet costs is timing.packet_cost");
     if (net.replay && net.wire != Wire::pcap)
       reader_.fail(path + ".replay", R"(is only played by wire = "pcap")");
     if (net.wire == Wire::pcap && reader_.absent(path + ".replay"))

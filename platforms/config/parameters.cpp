@@ -663,6 +663,10 @@ const Table<NetRssConfig>& table(const NetRssConfig&) {
                      {assumed, "How far into a frame headers are looked at for its hash: one that "
                                "ends later counts as cut, so that addresses alone are hashed, or "
                                "nothing; 0: the whole frame."}),
+           parameter("fidelity", &R::fidelity, {},
+                     {assumed, "untimed: the network model makes the hashes. rtl: rss_hash under "
+                               "Verilator does, judged by the model; it takes no simulated time, "
+                               "and headers behind the first 256 bytes count as cut."}),
        }});
   return rows;
 }

@@ -1,7 +1,7 @@
 #include <virtio/core/random.hpp>
 #include <virtio/platforms/parts/device_params.hpp>
 #include <virtio/platforms/parts/functions.hpp>
-#include <virtio/platforms/parts/rtl_ring.hpp>
+#include <virtio/platforms/parts/in_rtl.hpp>
 
 #include <fmt/format.h>
 

@@ -6,6 +6,7 @@
 #include <virtio/net/net.hpp>
 #include <virtio/net/pcap.hpp>
 #include <virtio/platforms/parts/functions.hpp>
+#include <virtio/platforms/parts/in_rtl.hpp>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -201,6 +202,7 @@ std::unique_ptr<DeviceFunction> make_net(const DeviceConfig& device, const Confi
                 .ports_of_first_fragment = net.rss.ports_of_first_fragment,
                 .max_parse_bytes = net.rss.max_parse_bytes,
                 .inner_hash_v7 = net.proposals.inner_hash_v7};
+  if (net.rss.fidelity == Fidelity::rtl) params.rss.unit = rtl_rss(device, net.rss, config);
   params.timing = {.wire_rate = net.timing.wire_rate.bits_per_second,
                    .packet_cost = model_time(net.timing.packet_cost)};
   auto wire = far_end ? std::move(far_end) : make_far_end(device, net);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <set>
 
 namespace virtio::platform::pcie_host {
 
@@ -43,6 +44,11 @@ Measurement::Extent extent_of(const WorkloadConfig& config) {
   Measurement::Extent extent{SimTime{config.warm_up.count()}, config.requests, std::nullopt};
   if (config.duration) extent.duration = SimTime{config.duration->count()};
   return extent;
+}
+
+template <class Layout> void append(std::vector<std::byte>& bytes, const Layout& layout) {
+  const auto* const first = reinterpret_cast<const std::byte*>(&layout);
+  bytes.insert(bytes.end(), first, first + sizeof layout);
 }
 
 } // namespace
@@ -117,7 +123,10 @@ std::unique_ptr<driver::Session> Workload::negotiate(std::unique_ptr<driver::Dev
   driver::SessionOptions options;
   options.features = wanted_features(platform_.platform.host);
   if (access_->type() == virtio::DeviceType::block) options.features.set(blk::VIRTIO_BLK_F_MQ);
-  if (pairs() > 1) options.features.set(net::VIRTIO_NET_F_MQ).set(net::VIRTIO_NET_F_CTRL_VQ);
+  if (pairs() > 1)
+    options.features.set(net::VIRTIO_NET_F_MQ)
+        .set(net::VIRTIO_NET_F_CTRL_VQ)
+        .set(net::VIRTIO_NET_F_RSS);
   if (platform_.platform.host.completion != Completion::polling) {
     options.interrupts = driver::InterruptForm::msix;
     options.msix = &msix;
@@ -217,18 +226,16 @@ std::uint16_t Workload::pairs() const {
   return 1;
 }
 
-/// Goes live, and has the device use all pairs (virtio 1.4, 5.1.6.5.6).
+/// Goes live, and has the device use all pairs: by receive-side scaling where the device offers it
+/// (virtio 1.4, 5.1.6.5.7), else by automatic steering (5.1.6.5.6).
 void Workload::enable_pairs(driver::Arena& arena, HostMemory memory) {
   const auto& net = std::get<NetConfig>(device_->config().function);
   auto& control = session_->add_queue(static_cast<std::uint16_t>(2 * net.queues));
   session_->go_live();
-  const net::virtio_net_ctrl command{net::VIRTIO_NET_CTRL_MQ, net::VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET};
-  net::virtio_net_ctrl_mq_pairs_set value;
-  value.virtqueue_pairs = pairs();
-  constexpr std::uint32_t bytes = sizeof command + sizeof value;
+  const std::vector<std::byte> command = net.features.rss ? rss_command(net) : pairs_command();
+  const auto bytes = static_cast<std::uint32_t>(command.size());
   const std::uint64_t at = arena.take(bytes + 1, 16);
-  std::memcpy(memory.at(at), &command, sizeof command);
-  std::memcpy(memory.at(at) + sizeof command, &value, sizeof value);
+  std::memcpy(memory.at(at), command.data(), bytes);
   *memory.at(at + bytes) = std::byte{0xff};
   const std::array<driver::Buffer, 2> chain{{{at, bytes, false}, {at + bytes, 1, true}}};
   control.add(chain);
@@ -237,6 +244,59 @@ void Workload::enable_pairs(driver::Arena& arena, HostMemory memory) {
   if (*memory.at(at + bytes) != std::byte{net::VIRTIO_NET_OK})
     throw driver::DriverError(
         fmt::format("{} refused {} pairs of queues", config_.device, pairs()));
+}
+
+std::vector<std::byte> Workload::pairs_command() const {
+  net::virtio_net_ctrl_mq_pairs_set value;
+  value.virtqueue_pairs = pairs();
+  std::vector<std::byte> command;
+  append(command,
+         net::virtio_net_ctrl{net::VIRTIO_NET_CTRL_MQ, net::VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET});
+  append(command, value);
+  return command;
+}
+
+/// The table sends what the far end has for a pair to it: with a key that gives each pair's flow an
+/// entry of its own.
+std::vector<std::byte> Workload::rss_command(const NetConfig& net) {
+  constexpr std::size_t entries = 128;
+  net::HashRules rules{.types = net.rss.hash_types,
+                       .ports_of_first_fragment = net.rss.ports_of_first_fragment};
+  if (net.rss.max_parse_bytes != 0) rules.parse.max_parse_bytes = net.rss.max_parse_bytes;
+  Random random = stream("rss", 0);
+  Frames frames(std::get<NetWorkloadConfig>(config_.traffic), recorded_, Random(0));
+  std::vector<std::byte> frame;
+  std::array<std::uint8_t, net::used_key_bytes> key{};
+  std::vector<std::uint16_t> table(entries);
+  for (int attempt = 0; attempt < 10'000; ++attempt) {
+    for (std::uint8_t& byte : key)
+      byte = static_cast<std::uint8_t>(random.next());
+    for (std::size_t i = 0; i < entries; ++i)
+      table[i] = static_cast<std::uint16_t>(i % pairs());
+    const net::Toeplitz toeplitz(key);
+    std::set<std::size_t> taken;
+    for (std::uint16_t pair = 0; pair < pairs(); ++pair) {
+      frames.next(flow_of_pair(pair, false, mac_of(device_->device())), frame);
+      const std::size_t entry = net::hash_of(frame, rules, toeplitz).value % entries;
+      taken.insert(entry);
+      table[entry] = pair;
+    }
+    if (taken.size() == pairs()) break;
+  }
+  std::vector<std::byte> command;
+  append(command,
+         net::virtio_net_ctrl{net::VIRTIO_NET_CTRL_MQ, net::VIRTIO_NET_CTRL_MQ_RSS_CONFIG});
+  net::virtio_net_rss_config front;
+  front.hash_types = net.rss.hash_types;
+  front.indirection_table_mask = entries - 1;
+  front.unclassified_queue = 0;
+  append(command, front);
+  for (const std::uint16_t pair : table)
+    append(command, le16(pair));
+  append(command, le16(pairs()));
+  append(command, std::uint8_t{net::used_key_bytes});
+  append(command, key);
+  return command;
 }
 
 void Workload::begin(SimTime now) {

@@ -121,6 +121,8 @@ private:
   void set_up_net(driver::Arena& arena, HostMemory memory, const std::function<Core&()>& next_core);
   std::uint16_t pairs() const;
   void enable_pairs(driver::Arena& arena, HostMemory memory);
+  std::vector<std::byte> pairs_command() const;
+  std::vector<std::byte> rss_command(const NetConfig& net);
   Random stream(std::string_view purpose, std::uint16_t queue) const;
   std::optional<std::uint64_t> rate() const;
 

@@ -34,8 +34,11 @@ public:
     model_->eval();
   }
   ~Clocked() {
+    Verilated::threadContextp(context_.get());
     if (waves_) waves_->close();
     model_->final();
+    model_.reset();
+    Verilated::threadContextp(Verilated::defaultContextp()); // that outlives this one
   }
   Clocked(const Clocked&) = delete;
   Clocked& operator=(const Clocked&) = delete;

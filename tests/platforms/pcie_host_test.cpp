@@ -368,7 +368,41 @@ TEST_F(PcieHost, TheWayOfTransactionsChangesNoTime) {
     }
 }
 
+const std::string scaled = "--set device.d.queues=3 --set device.d.features.mq=true --set "
+                           "device.d.features.ctrl_vq=true --set device.d.features.rss=true ";
+const char* const three_flows = "duration = \"300 us\"\ndirection = \"both\"\ndepth = 64\n"
+                                "arrival = \"poisson\"\nrate = 3_000_000\n";
+
+/// What the far end has for a pair arrives on it by the driver's table.
+TEST_F(PcieHost, ReceiveSideScalingSpreadsTheFlows) {
+  const auto w = workload(net(three_flows), scaled);
+  std::vector<double> received;
+  for (const auto& queue : w["queues"])
+    if (queue["kind"] == "receive") received.push_back(queue["requests"].get<double>());
+  ASSERT_EQ(received.size(), 3u);
+  for (const double requests : received)
+    EXPECT_NEAR(requests, received[0], 0.2 * received[0] + 10);
+}
+
 #ifdef VIRTIO_TLM_HAS_VQ_ENGINE
+TEST_F(PcieHost, TheRssBlockInRtlDecidesAsTheModelDoes) {
+  EXPECT_EQ(workload(net(three_flows), scaled + "--set device.d.rss.fidelity=rtl"),
+            workload(net(three_flows), scaled));
+  // With a ring engine in RTL beside it.
+  const auto both = workload(net(three_flows), scaled + timed +
+                                                   "--set device.d.rss.fidelity=rtl --set "
+                                                   "device.d.fidelity=rtl");
+  EXPECT_GT(both["total"]["requests"], 100);
+}
+
+TEST_F(PcieHost, TheRssBlockHasATableOf128Entries) {
+  const auto result = run(net("requests = 1\n"), scaled + "--set device.d.rss.fidelity=rtl --set "
+                                                          "device.d.rss.table_length=256");
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_NE(result.err.find("the RSS block's indirection table has 128 entries"), std::string::npos)
+      << result.err;
+}
+
 /// The ring engine in RTL serves the same requests, judged while it does.
 TEST_F(PcieHost, RunsOnTheRingEngineInRtl) {
   const std::string rtl = "--set device.d.fidelity=rtl --set platform.host.completion=interrupt ";

@@ -3,6 +3,7 @@
 #include <virtio/rtl/cosim/rss/bench.hpp>
 #include <virtio/rtl/cosim/rss/packets.hpp>
 #include <virtio/rtl/cosim/shrink.hpp>
+#include <virtio/rtl/mixed/rtl_rss_unit.hpp>
 
 #include <gtest/gtest.h>
 
@@ -228,6 +229,75 @@ TEST(RssPackets, DefaultCasesCoverThePlan) {
   for (std::uint64_t seed = 1; seed <= 40 && !plan.complete(); ++seed)
     cover(random_case(seed, profile("default"), {}), {}, plan);
   EXPECT_EQ(plan.missing(), std::vector<std::string>{});
+}
+
+// --- as the RSS unit of a network device --------------------------------------------------------
+
+std::vector<std::byte> udp_over_ipv4(std::uint8_t port) {
+  std::vector<std::byte> frame(60);
+  const auto put = [&](std::size_t at, std::initializer_list<int> bytes) {
+    for (const int byte : bytes)
+      frame[at++] = static_cast<std::byte>(byte);
+  };
+  put(12, {0x08, 0x00, 0x45, 0, 0, 46});
+  put(22, {64, 17});
+  put(26, {10, 0, 0, 1, 10, 0, 0, 2, 0, port, 0, 80, 0, 26});
+  return frame;
+}
+
+net::RssUnitSetup unit_setup(std::vector<std::uint16_t> table) {
+  net::RssUnitSetup setup{.rules = {.types = net::all_hash_types}, .table = std::move(table)};
+  for (std::size_t i = 0; i < setup.key.size(); ++i)
+    setup.key[i] = static_cast<std::uint8_t>(11 * i + 3);
+  return setup;
+}
+
+TEST(RtlRssUnit, SaysWhatTheModelSays) {
+  RtlRssUnit unit(std::make_unique<ModelDut>(), 128);
+  for (const std::size_t entries : {1, 2, 8, 128}) {
+    std::vector<std::uint16_t> table;
+    for (std::size_t i = 0; i < entries; ++i)
+      table.push_back(static_cast<std::uint16_t>(3 * i + 1));
+    const net::RssUnitSetup setup = unit_setup(table);
+    unit.configure(setup);
+    const net::Toeplitz toeplitz(setup.key);
+    for (std::uint8_t port = 1; port < 40; ++port) {
+      const auto frame = udp_over_ipv4(port);
+      const net::HashResult right = net::hash_of(frame, setup.rules, toeplitz);
+      const net::RssUnit::Verdict verdict = unit.judge(frame);
+      EXPECT_EQ(verdict.hash.report, net::HashReport::UDPv4);
+      EXPECT_EQ(verdict.hash.value, right.value);
+      EXPECT_EQ(verdict.pair, table[right.value % entries]);
+    }
+  }
+  EXPECT_EQ(unit.problem(), "");
+}
+
+TEST(RtlRssUnit, AWrongResultIsAProblem) {
+  RtlRssUnit unit(std::make_unique<ModelDut>([](std::uint64_t n, RssResult result) {
+                    if (n == 2) result.hash ^= 1;
+                    return std::vector{result};
+                  }),
+                  128);
+  unit.configure(unit_setup({0, 1}));
+  for (std::uint8_t port = 1; port < 3; ++port)
+    unit.judge(udp_over_ipv4(port));
+  EXPECT_EQ(unit.problem(), "");
+  unit.judge(udp_over_ipv4(3));
+  EXPECT_TRUE(unit.problem().starts_with("the RSS block says of packet 2, ")) << unit.problem();
+}
+
+TEST(RtlRssUnit, ABlockThatHangsIsAProblem) {
+  auto dut = std::make_unique<ModelDut>();
+  dut->stuck = true;
+  RtlRssUnit unit(std::move(dut), 128);
+  unit.judge(udp_over_ipv4(1));
+  EXPECT_TRUE(unit.problem().starts_with("the RSS block hangs: a packet has no result"))
+      << unit.problem();
+}
+
+TEST(RtlRssUnit, ALongerTableThanItHasIsRefused) {
+  EXPECT_THROW(RtlRssUnit(std::make_unique<ModelDut>(), 256), std::invalid_argument);
 }
 
 } // namespace

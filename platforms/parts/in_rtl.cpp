@@ -1,7 +1,9 @@
 #include <virtio/core/random.hpp>
-#include <virtio/platforms/parts/rtl_ring.hpp>
+#include <virtio/platforms/parts/in_rtl.hpp>
 #include <virtio/rtl/mixed/rtl_ring_engine.hpp>
+#include <virtio/rtl/mixed/rtl_rss_unit.hpp>
 #ifdef VIRTIO_TLM_HAS_VQ_ENGINE
+#include <virtio/rtl/cosim/rss/rtl.hpp>
 #include <virtio/rtl/vq/vq_dut.hpp>
 #endif
 
@@ -25,12 +27,22 @@ std::unique_ptr<rtl::cosim::RingDut> make_dut(const DeviceConfig& device, std::u
                      rtl.waves_to == 0 ? end : rtl.waves_to);
   return dut;
 }
+std::unique_ptr<rtl::cosim::rss::Dut> make_rss_dut(const DeviceConfig& device, std::uint64_t seed) {
+  return rtl::cosim::rss::make_rtl(
+      64, static_cast<std::uint32_t>(Random(seed, device.name + ".rss").next() | 1));
+}
 #else
-std::unique_ptr<rtl::cosim::RingDut> make_dut(const DeviceConfig& device, std::uint64_t,
-                                              const Workspace&) {
+[[noreturn]] void refuse(const DeviceConfig& device) {
   throw SetupError(fmt::format("device.{}: this build is without Verilated code, which is not "
                                "built with sanitizers; fidelity = \"rtl\" is in ./quickstart build",
                                device.name));
+}
+std::unique_ptr<rtl::cosim::RingDut> make_dut(const DeviceConfig& device, std::uint64_t,
+                                              const Workspace&) {
+  refuse(device);
+}
+std::unique_ptr<rtl::cosim::rss::Dut> make_rss_dut(const DeviceConfig& device, std::uint64_t) {
+  refuse(device);
 }
 #endif
 
@@ -58,6 +70,16 @@ RingEngineFactory rtl_ring(const DeviceConfig& device, const Config& config,
       throw SetupError(fmt::format("device.{}: {}", device.name, error.what()));
     }
   };
+}
+
+std::shared_ptr<net::RssUnit> rtl_rss(const DeviceConfig& device, const NetRssConfig& rss,
+                                      const Config& config) {
+  try {
+    return std::make_shared<rtl::RtlRssUnit>(make_rss_dut(device, config.platform.seed),
+                                             rss.table_length);
+  } catch (const std::invalid_argument& error) {
+    throw SetupError(fmt::format("device.{}: {}", device.name, error.what()));
+  }
 }
 
 } // namespace virtio::platform
