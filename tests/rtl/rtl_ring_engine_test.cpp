@@ -221,7 +221,8 @@ TEST(RtlRingEngine, OneThatHangsSaysWhatIsOutstanding) {
   b.run();
   ASSERT_EQ(b.errors.size(), 1u);
   EXPECT_NE(b.errors[0].find("the RTL hangs"), std::string::npos) << b.errors[0];
-  EXPECT_NE(b.errors[0].find("not taken: 0 f0 q0 command enable"), std::string::npos) << b.errors[0];
+  EXPECT_NE(b.errors[0].find("not taken: 0 f0 q0 command enable"), std::string::npos)
+      << b.errors[0];
 }
 
 TEST(RtlRingEngine, AnAssertionThatFailsEndsTheRun) {
