@@ -73,23 +73,25 @@ Packet packet_of(const Vector6& v, bool tcp) {
   return p;
 }
 
+/// Those that this processor has.
+std::vector<Toeplitz::Way> ways() {
+  std::vector<Toeplitz::Way> all{Toeplitz::Way::matrix, Toeplitz::Way::carryless,
+                                 Toeplitz::Way::table};
+  std::erase_if(all, [](Toeplitz::Way way) { return !Toeplitz::has(way); });
+  return all;
+}
+
 class EveryWay : public testing::TestWithParam<Toeplitz::Way> {
 protected:
-  void SetUp() override {
-    if (!Toeplitz::has(GetParam())) GTEST_SKIP() << "this processor does not have it";
-  }
   std::uint32_t hash(const Packet& p, std::uint32_t types) const {
     return hash_of(p.bytes, {.types = types}, Toeplitz(verification_key, GetParam())).value;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Toeplitz, EveryWay,
-                         testing::Values(Toeplitz::Way::matrix, Toeplitz::Way::carryless,
-                                         Toeplitz::Way::table),
-                         [](const auto& info) {
-                           return info.index == 0   ? "Matrix"
-                                  : info.index == 1 ? "Carryless"
-                                                    : "Table";
-                         });
+INSTANTIATE_TEST_SUITE_P(Toeplitz, EveryWay, testing::ValuesIn(ways()), [](const auto& info) {
+  return info.param == Toeplitz::Way::matrix      ? "Matrix"
+         : info.param == Toeplitz::Way::carryless ? "Carryless"
+                                                  : "Table";
+});
 
 TEST_P(EveryWay, GivesMicrosoftsVectors) {
   for (const bool tcp : {true, false}) {

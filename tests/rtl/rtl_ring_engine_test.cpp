@@ -88,7 +88,6 @@ TEST(RtlRingEngine, ServesADeviceAsTheModelsDo) {
 
 TEST(RtlRingEngine, TakesTheTimeOfItsCycles) {
   Bench<DirectDevice> b(model());
-  b.factory.engine = nullptr;
   b.device.bring_up();
   b.offer(0);
   b.run();

@@ -23,6 +23,13 @@ bool read_seeds(const std::string& text, std::uint64_t& first, std::uint64_t& la
   return read.ec == std::errc{} && read.ptr == end && first <= last;
 }
 
+int report_coverage(const CoverPlan& plan, const std::filesystem::path& file) {
+  for (const std::string& bin : plan.missing())
+    fmt::print("not covered: {}\n", bin);
+  const auto merged = plan.merge_into(file);
+  return merged ? done : complain(merged.error());
+}
+
 std::vector<std::string> tail(std::vector<std::string> trace) {
   constexpr std::size_t shown = 200;
   if (trace.size() > shown) trace.erase(trace.begin(), trace.end() - shown);

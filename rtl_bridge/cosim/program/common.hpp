@@ -1,6 +1,8 @@
 // What the commands of virtio-tlm-cosim share.
 #pragma once
 
+#include <virtio/rtl/cosim/coverage.hpp>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,6 +18,9 @@ int complain(const std::string& message);
 
 /// "A" or "A..B".
 bool read_seeds(const std::string& text, std::uint64_t& first, std::uint64_t& last);
+
+/// Lists what is not covered and adds the counts to the file.
+int report_coverage(const CoverPlan& plan, const std::filesystem::path& file);
 
 /// The end of what crossed the boundary.
 std::vector<std::string> tail(std::vector<std::string> trace);

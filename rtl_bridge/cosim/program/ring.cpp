@@ -166,10 +166,7 @@ int run(const Options& options) {
     return done;
   }
   fmt::print("; {} of {} bins covered\n", plan.covered(), plan.bins());
-  for (const std::string& bin : plan.missing())
-    fmt::print("not covered: {}\n", bin);
-  const auto merged = plan.merge_into(options.coverage);
-  return merged ? done : complain(merged.error());
+  return report_coverage(plan, options.coverage);
 }
 
 std::string rules() {

@@ -126,10 +126,7 @@ int report(const Options& options, std::uint64_t cases, std::uint64_t packets, s
   fmt::print("{} cases, {} packets, {} cycles: no rule is broken; {} of {} bins covered\n", cases,
              packets, cycles, plan.covered(), plan.bins());
   if (options.coverage.empty()) return done;
-  for (const std::string& bin : plan.missing())
-    fmt::print("not covered: {}\n", bin);
-  const auto merged = plan.merge_into(options.coverage);
-  return merged ? done : complain(merged.error());
+  return report_coverage(plan, options.coverage);
 }
 
 int run(const Options& options) {
