@@ -371,7 +371,8 @@ void Net::accept(Frame frame) {
 void Net::deliver(const virtio_net_hdr& header, Frame packet) {
   const RssUnit::Verdict verdict = rss_.judge(packet);
   const HashResult& hash = verdict.hash;
-  if (const std::string problem = rss_.problem(); !problem.empty()) return give_up(problem);
+  if (rss_.failed()) [[unlikely]]
+    return give_up(rss_.problem());
   virtio_net_hdr_hash with_hash;
   with_hash.hdr = header;
   with_hash.hash_value = hash.value;

@@ -55,8 +55,9 @@ public:
   /// The hash of a received packet, none while no hash type is enabled; and while the table
   /// decides, the pair that it is for.
   RssUnit::Verdict judge(Frame packet) const;
-  /// As RssUnit has it.
-  std::string problem() const { return params_.unit ? params_.unit->problem() : ""; }
+  /// A unit is there, and why it cannot be relied on, as RssUnit has it.
+  bool failed() const { return params_.unit && !params_.unit->problem().empty(); }
+  const std::string& problem() const { return params_.unit->problem(); }
   /// max_tx_vq of the last command.
   std::uint16_t transmit_queues() const { return transmit_queues_; }
 
