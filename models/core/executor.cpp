@@ -9,27 +9,28 @@ namespace {
 constexpr std::size_t most_lanes = 8; // all are looked at each time
 }
 
-Executor::~Executor() {
-  while (ready_head_)
-    unlink(*ready_head_);
-  while (!lanes_.empty())
-    unlink(*lanes_.back()->head_);
-  while (!timed_.empty())
-    unlink(*timed_.back().wake);
+void WakeHeap::place(std::size_t slot, const Timed& timed) {
+  timed_[slot] = timed;
+  timed.wake->slot_ = slot;
 }
 
-void Executor::heap_up(std::size_t slot, const Timed& timed) {
+void WakeHeap::up(std::size_t slot, const Timed& timed) {
   while (slot > 0) {
     const std::size_t parent = (slot - 1) / 2;
     if (!timed.before(timed_[parent])) break;
-    heap_place(slot, timed_[parent]);
+    place(slot, timed_[parent]);
     slot = parent;
   }
-  heap_place(slot, timed);
+  place(slot, timed);
+}
+
+void WakeHeap::push(Wake& wake) {
+  timed_.push_back({});
+  up(timed_.size() - 1, {wake.time_, wake.order_, &wake});
 }
 
 /// The gap goes down to the bottom, and what was last fills it: it belongs there, mostly.
-void Executor::heap_remove(std::size_t slot) {
+void WakeHeap::remove(std::size_t slot) {
   const Timed last = timed_.back();
   timed_.pop_back();
   const std::size_t size = timed_.size();
@@ -39,16 +40,26 @@ void Executor::heap_remove(std::size_t slot) {
     std::size_t child = 2 * slot + 1;
     while (child + 1 < size) {
       child += timed_[child + 1].before(timed_[child]);
-      heap_place(slot, timed_[child]);
+      place(slot, timed_[child]);
       slot = child;
       child = 2 * slot + 1;
     }
     if (child < size) {
-      heap_place(slot, timed_[child]);
+      place(slot, timed_[child]);
       slot = child;
     }
   }
-  heap_up(slot, last);
+  up(slot, last);
+}
+
+Executor::~Executor() {
+  while (ready_head_)
+    unlink(*ready_head_);
+  while (!lanes_.empty())
+    unlink(*lanes_.back()->head_);
+  for (WakeHeap* heap : {&near_, &far_})
+    while (!heap->empty())
+      unlink(*heap->last());
 }
 
 void Executor::unlink(Wake& wake) {
@@ -61,7 +72,7 @@ void Executor::unlink(Wake& wake) {
   } else if (wake.slot_ == Wake::after_call) {
     after_call_ = nullptr;
   } else {
-    heap_remove(wake.slot_);
+    wake.heap_->remove(wake.slot_);
   }
   wake.executor_ = nullptr;
 }
@@ -89,8 +100,9 @@ void Executor::post_at(Wake& wake, SimTime when) {
   wake.executor_ = this;
   wake.time_ = when;
   wake.order_ = order_++;
-  heap_push(wake);
-  if (!running_ && timed_.front().wake == &wake) request(when);
+  WakeHeap& heap = when.ps > now_.ps + far_away.ps ? far_ : near_;
+  push(heap, wake);
+  if (!running_ && heap.first() == &wake) request(when);
 }
 
 void Executor::post_in_order(WakeLane& lane, Wake& wake, SimTime when) {
@@ -113,9 +125,9 @@ void Executor::post_in_order(WakeLane& lane, Wake& wake, SimTime when) {
   request(when);
 }
 
-void Executor::heap_push(Wake& wake) {
-  timed_.push_back({});
-  heap_up(timed_.size() - 1, {wake.time_, wake.order_, &wake});
+void Executor::push(WakeHeap& heap, Wake& wake) {
+  wake.heap_ = &heap;
+  heap.push(wake);
 }
 
 void Executor::defer(Wake& wake) {
@@ -123,7 +135,7 @@ void Executor::defer(Wake& wake) {
   wake.executor_ = this;
   wake.at_host_time = true;
   wake.time_ = now_;
-  heap_push(wake); // with its order
+  push(near_, wake); // with its order
 }
 
 std::optional<SimTime> Executor::next_time() const {
@@ -133,7 +145,8 @@ std::optional<SimTime> Executor::next_time() const {
 }
 
 Wake* Executor::first_timed() const {
-  Wake* first = timed_.empty() ? nullptr : timed_.front().wake;
+  Wake* first = near_.first();
+  if (Wake* const far = far_.first(); far && (!first || far->before(*first))) first = far;
   for (const WakeLane* lane : lanes_)
     if (!first || lane->head_->before(*first)) first = lane->head_;
   return first;

@@ -21,6 +21,7 @@ namespace virtio {
 
 class Executor;
 class Wake;
+class WakeHeap;
 
 /// Wakes whose times never decrease, which is cheaper than any order: see Executor::post_in_order.
 /// It outlives the wakes in it.
@@ -32,6 +33,32 @@ private:
   friend class Executor;
   Wake* head_ = nullptr;
   Wake* tail_ = nullptr;
+};
+
+/// What waits for a time, the first on top. Which of two heaps a wake is in changes no order: see
+/// Executor::post_at.
+class WakeHeap {
+public:
+  bool empty() const { return timed_.empty(); }
+  Wake* first() const { return timed_.empty() ? nullptr : timed_.front().wake; }
+  Wake* last() const { return timed_.back().wake; }
+  void push(Wake& wake);
+  void remove(std::size_t slot);
+
+private:
+  /// A wake, with what it is ordered by.
+  struct Timed {
+    SimTime time;
+    std::uint64_t order;
+    Wake* wake;
+    bool before(const Timed& other) const {
+      return time.ps < other.time.ps || (time.ps == other.time.ps && order < other.order);
+    }
+  };
+  void place(std::size_t slot, const Timed& timed);
+  void up(std::size_t slot, const Timed& timed);
+
+  std::vector<Timed> timed_; // binary heap
 };
 
 /// A coroutine's place in an executor's ready list or timed queue. It lives in the awaiting frame
@@ -60,6 +87,7 @@ public:
 
 private:
   friend class Executor;
+  friend class WakeHeap;
   static constexpr std::size_t ready = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t in_lane = ready - 1;
   static constexpr std::size_t after_call = ready - 2;
@@ -71,7 +99,8 @@ private:
   Wake* next_ = nullptr;         // ready list, or lane
   Wake* prev_ = nullptr;
   WakeLane* lane_ = nullptr;
-  std::size_t slot_ = 0; // place in the timed heap, or one of the above
+  WakeHeap* heap_ = nullptr;
+  std::size_t slot_ = 0; // place in the heap, or one of the above
   SimTime time_{};
   std::uint64_t order_ = 0; // equal times resume in the order of posting
 };
@@ -107,7 +136,8 @@ public:
   /// Resumes `wake.handle` in the next run. A wake that is queued already moves to the end of the
   /// ready list.
   void post(Wake& wake);
-  /// Resumes `wake.handle` in the first run at or after `when`.
+  /// Resumes `wake.handle` in the first run at or after `when`. What sleeps for long waits apart,
+  /// so that it costs nothing to those who do not, however many they are.
   void post_at(Wake& wake, SimTime when);
   /// The same, for a lane: cheaper, if no wake in it is due later.
   void post_in_order(WakeLane& lane, Wake& wake, SimTime when);
@@ -138,7 +168,9 @@ public:
   bool failed() const { return !errors_.empty(); }
   /// How many it has resumed so far.
   std::uint64_t resumed() const { return resumed_; }
-  bool idle() const { return ready_head_ == nullptr && timed_.empty() && lanes_.empty(); }
+  bool idle() const {
+    return ready_head_ == nullptr && near_.empty() && far_.empty() && lanes_.empty();
+  }
   std::optional<SimTime> next_time() const;
 
   /// Without a host: runs, moving the time on from one timed wake to the next, until nothing is
@@ -157,28 +189,14 @@ public:
   static Executor* current() { return current_; }
 
   static constexpr std::size_t default_limit = 1'000'000;
+  static constexpr SimTime far_away = microseconds(10); // a few round trips to memory
 
 private:
   friend class Wake;
   void unlink(Wake& wake);
   void call(Wake& wake);
   void request(SimTime when);
-  /// A wake in the heap, with what it is ordered by.
-  struct Timed {
-    SimTime time;
-    std::uint64_t order;
-    Wake* wake;
-    bool before(const Timed& other) const {
-      return time.ps < other.time.ps || (time.ps == other.time.ps && order < other.order);
-    }
-  };
-  void heap_place(std::size_t slot, const Timed& timed) {
-    timed_[slot] = timed;
-    timed.wake->slot_ = slot;
-  }
-  void heap_up(std::size_t slot, const Timed& timed);
-  void heap_remove(std::size_t slot);
-  void heap_push(Wake& wake);
+  void push(WakeHeap& heap, Wake& wake);
   std::size_t run(std::size_t limit, bool may_run_ahead);
   Wake* next_wake(bool may_run_ahead);
   Wake* first_timed() const;
@@ -193,7 +211,8 @@ private:
   SimTime horizon_{}; // as last asked for
   Wake* ready_head_ = nullptr;
   Wake* ready_tail_ = nullptr;
-  std::vector<Timed> timed_;     // binary heap
+  WakeHeap near_;
+  WakeHeap far_; // more than far_away ahead when it was posted: timers, mostly, of what sleeps
   std::vector<WakeLane*> lanes_; // not empty
   Wake* after_call_ = nullptr;
   bool in_call_ = false;

@@ -266,9 +266,9 @@ Frame Net::without_header(std::span<const std::byte> bytes) const {
 std::optional<TransmitPlan> Net::plan_for(std::span<const std::byte> bytes) const {
   virtio_net_hdr header;
   const Frame packet = without_header(bytes);
-  if (packet.size() < sizeof(EthernetHeader) || !read_layout(bytes, header)) return std::nullopt;
-  auto plan = TransmitPlan::make(header, packet, negotiated_, fragment_id_);
-  if (plan && plan->size(0) > max_frame_bytes(packet, transmit_mtu_)) return std::nullopt;
+  const bool whole = packet.size() >= sizeof(EthernetHeader) && read_layout(bytes, header);
+  auto plan = whole ? TransmitPlan::make(header, packet, negotiated_, fragment_id_) : std::nullopt;
+  if (plan && !fits(packet, plan->size(0), transmit_mtu_)) plan.reset();
   return plan;
 }
 
@@ -358,8 +358,7 @@ void Net::frames_arrived() {
 void Net::accept(Frame frame) {
   if (!host().live() || !link_up_) {
     ++stats_.rx_no_driver;
-  } else if (frame.size() < sizeof(EthernetHeader) ||
-             frame.size() > max_frame_bytes(frame, receive_mtu_)) {
+  } else if (frame.size() < sizeof(EthernetHeader) || !fits(frame, frame.size(), receive_mtu_)) {
     ++stats_.rx_malformed; // 5.1.4.1: MUST NOT pass frames that exceed mtu
   } else if (!filter_.wants(frame)) {
     ++stats_.rx_filtered;

@@ -215,5 +215,9 @@ static_assert(sizeof(UdpPseudoHeader) == 12);
 /// How long a frame of this MTU may be: the link-layer header, with the VLAN tags that this frame
 /// has, at most two, and `mtu` bytes.
 std::size_t max_frame_bytes(Frame frame, std::size_t mtu);
+/// Whether `bytes` of it are at most that; for most without a look at its tags.
+inline bool fits(Frame frame, std::size_t bytes, std::size_t mtu) {
+  return bytes <= sizeof(EthernetHeader) + mtu || bytes <= max_frame_bytes(frame, mtu);
+}
 
 } // namespace virtio::net

@@ -92,18 +92,17 @@ void finish_ipv6(std::span<std::byte> frame, std::size_t network) {
 std::optional<TransmitPlan> TransmitPlan::make(const virtio_net_hdr& header, Frame packet,
                                                const FeatureSet& negotiated,
                                                std::uint32_t fragment_id) {
-  TransmitPlan plan;
-  plan.packet_ = packet;
-  plan.fragment_id_ = fragment_id;
-  if (!negotiated.has(VIRTIO_NET_F_CSUM)) return plan;
+  std::optional<TransmitPlan> made(std::in_place); // and never copied: each packet has one
+  made->packet_ = packet;
+  made->fragment_id_ = fragment_id;
+  if (negotiated.has(VIRTIO_NET_F_CSUM) && !made->plan(header, negotiated)) made.reset();
+  return made;
+}
+
+bool TransmitPlan::plan(const virtio_net_hdr& header, const FeatureSet& negotiated) {
   const bool segments = header.gso_type != VIRTIO_NET_HDR_GSO_NONE;
-  if (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
-    if (!plan.plan_checksum(header)) return std::nullopt;
-  } else if (segments) {
-    return std::nullopt;
-  }
-  if (segments && !plan.plan_segments(header, negotiated)) return std::nullopt;
-  return plan;
+  if (!(header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) return !segments;
+  return plan_checksum(header) && (!segments || plan_segments(header, negotiated));
 }
 
 bool TransmitPlan::plan_checksum(const virtio_net_hdr& header) {

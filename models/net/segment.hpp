@@ -35,6 +35,7 @@ public:
 private:
   enum class Kind : std::uint8_t { unchanged, checksum, tcp, udp, fragments };
 
+  bool plan(const virtio_net_hdr& header, const FeatureSet& negotiated);
   bool plan_checksum(const virtio_net_hdr& header);
   bool plan_segments(const virtio_net_hdr& header, const FeatureSet& negotiated);
   std::size_t chunk(std::size_t i) const;

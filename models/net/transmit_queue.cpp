@@ -26,9 +26,9 @@ Task<> TransmitQueue::read(Slot& slot) {
   const Dma dma = host_->dma(index_);
   const auto pieces = slot.chain->readable();
   const std::uint64_t len = slot.chain->readable_len;
-  slot.bytes.clear();
-  if (len <= max_bytes_ && len > 0) {
-    slot.bytes.resize(len);
+  const bool wanted = len <= max_bytes_ && len > 0;
+  slot.bytes.resize(wanted ? len : 0); // not cleared before: all of it is overwritten
+  if (wanted) {
     const DmaStatus status =
         co_await dma.gather(pieces.front(), pieces.subspan(1), slot.bytes.data(), AccessKind::data);
     if (status == DmaStatus::cancelled) co_return;

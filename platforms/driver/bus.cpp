@@ -27,13 +27,25 @@ std::byte* Bus::find_host(std::uint64_t addr, std::size_t length, bool write) {
   return nullptr;
 }
 
+Bus::Borrowed::Borrowed(Bus& owner) : bus(owner) {
+  if (bus.spare_.empty()) bus.spare_.push_back(std::make_unique<tlm::tlm_generic_payload>());
+  payload = std::move(bus.spare_.back());
+  bus.spare_.pop_back();
+}
+
+Bus::Borrowed::~Borrowed() {
+  bus.spare_.push_back(std::move(payload));
+}
+
 void Bus::access(std::uint64_t addr, std::byte* data, std::size_t length, bool write) {
   if (length == 0) return;
   if (std::byte* memory = host(addr, length, write)) {
     std::memcpy(write ? memory : data, write ? data : memory, length);
     return;
   }
-  tlm::tlm_generic_payload payload;
+  const Borrowed borrowed(*this);
+  tlm::tlm_generic_payload& payload = *borrowed.payload;
+  payload.set_dmi_allowed(false);
   payload.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
   payload.set_address(addr);
   payload.set_data_ptr(reinterpret_cast<unsigned char*>(data));

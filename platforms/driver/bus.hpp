@@ -11,6 +11,7 @@
 #include <tlm_utils/simple_initiator_socket.h>
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -95,6 +96,15 @@ private:
     bool readable = false;
     bool writable = false;
   };
+  /// A payload for one access, which may wait while others are under way.
+  struct Borrowed {
+    explicit Borrowed(Bus& owner);
+    ~Borrowed();
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    Bus& bus;
+    std::unique_ptr<tlm::tlm_generic_payload> payload;
+  };
   void access(std::uint64_t addr, std::byte* data, std::size_t length, bool write);
   void invalidate(sc_dt::uint64 start, sc_dt::uint64 end);
 
@@ -103,6 +113,7 @@ private:
   Annotated* annotated_ = nullptr;
   Window latest_; // the one used last, of those that are readable and writable
   std::vector<Window> windows_;
+  std::vector<std::unique_ptr<tlm::tlm_generic_payload>> spare_;
 };
 
 /// Hands out guest memory from one range, for rings and buffers. Nothing is given back: a driver

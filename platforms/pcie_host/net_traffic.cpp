@@ -13,12 +13,17 @@ constexpr net::MacAddress far_end_mac{0x52, 0x55, 0x0a, 0x00, 0x02, 0x02};
 
 std::uint64_t hash(net::Frame frame) {
   std::uint64_t state = frame.size();
-  for (std::size_t at = 0; at < frame.size(); at += sizeof(std::uint64_t)) {
+  const auto add = [&state](const std::byte* at, std::size_t bytes) {
     std::uint64_t word = 0;
-    std::memcpy(&word, frame.data() + at, std::min(sizeof word, frame.size() - at));
+    std::memcpy(&word, at, bytes);
     state = (state ^ word) * 0x9fb2'1c65'1e98'df25;
     state ^= state >> 32;
-  }
+  };
+  const std::size_t tail = frame.size() % sizeof(std::uint64_t);
+  const std::byte* at = frame.data();
+  for (const std::byte* const end = at + frame.size() - tail; at < end; at += sizeof(std::uint64_t))
+    add(at, sizeof(std::uint64_t)); // a load, as the size is known
+  if (tail > 0) add(at, tail);
   return state;
 }
 

@@ -249,6 +249,46 @@ TEST(Executor, LanesChangeNothingOfTheOrder) {
   EXPECT_TRUE(executor.idle());
 }
 
+TEST(Executor, WhatSleepsForLongComesInOrderWithWhatDoesNot) {
+  struct Posting : Wake {
+    Executor* executor = nullptr;
+    std::vector<std::pair<SimTime, int>>* log = nullptr;
+    SimTime due{};
+    int number = 0;
+  };
+  Executor executor;
+  std::vector<std::pair<SimTime, int>> log;
+  std::deque<Posting> all;
+  const auto post = [&](SimTime when) {
+    Posting& wake = all.emplace_back();
+    wake.executor = &executor;
+    wake.log = &log;
+    wake.due = when;
+    wake.number = static_cast<int>(all.size());
+    executor.post_at(wake, when);
+    return &wake;
+  };
+  std::uint64_t x = 7;
+  // Steps of 5 us up to four times what is far away: equal times come from near and from far.
+  for (int step = 0; step < 400; ++step) {
+    for (int i = 0; i < 4; ++i) {
+      x = x * 6364136223846793005u + 1442695040888963407u;
+      Posting* const wake = post(executor.now() + microseconds(5 * (1 + (x >> 61))));
+      wake->call = [](Wake& self) {
+        auto& own = static_cast<Posting&>(self);
+        own.log->emplace_back(own.executor->now(), own.number);
+        EXPECT_EQ(own.executor->now(), own.due);
+      };
+      if (x >> 32 & 1 && all.size() > 9) all[all.size() - 9].cancel();
+    }
+    executor.run_until_idle(2);
+  }
+  executor.run_until_idle();
+  EXPECT_GT(log.size(), 800u);
+  EXPECT_TRUE(std::is_sorted(log.begin(), log.end())); // by time, then in the order of posting
+  EXPECT_TRUE(executor.idle());
+}
+
 TEST(Executor, AnAnswerResumesRightAfterTheCallAsPartOfIt) {
   struct Answering : Wake {
     Executor* executor = nullptr;
