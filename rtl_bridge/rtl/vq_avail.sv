@@ -6,12 +6,13 @@ module vq_avail #(
     parameter META_IN = 1,
     parameter META_OUT = 1,
     parameter BATCH = 16,
-    parameter PREFETCH = 16
+    parameter PREFETCH = 16,
+    parameter [8*QUEUES-1:0] WEIGHTS = 0
 ) (
     input wire clk,
     input wire rst_n,
-    input wire [QUEUES-1:0] live,
-    input wire [QUEUES-1:0] epochs,
+    input wire live,  // bits of `queue`
+    input wire epoch_now,
     input wire valid,
     input wire [META_IN-1:0] meta,
     input wire [15:0] data,
@@ -72,7 +73,7 @@ module vq_avail #(
       code = error ? RING_ERROR_RING_UNREADABLE : RING_ERROR_AVAIL_INDEX_JUMP;
     end else if (state_q == READ) kind = ENTRIES;
   end
-  wire dead = !live[queue];
+  wire dead = !live;
   wire now = valid && !alloc_full && !walk_busy;
   assign read_valid = now && state_q == READ && !dead;
   assign read_address = driver + 64'd4 + {47'd0, slot, 1'b0};
@@ -86,11 +87,21 @@ module vq_avail #(
   wire still_armed = armed && taken == 0;
   assign busy_clear = pop && (!packed_ring || stream);
   // A packed ring's next visit begins behind what this one fetches.
-  wire [15:0] window = size < 16'(PREFETCH) ? size : 16'(PREFETCH);
+  wire [15:0] window;
+  vq_window #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .PREFETCH(PREFETCH),
+      .WEIGHTS(WEIGHTS)
+  ) windows (
+      .queue (queue),
+      .size  (size),
+      .window(window)
+  );
   wire [16:0] behind = {1'b0, avail} + {1'b0, window};
   wire over = behind >= {1'b0, size};
   wire [15:0] next = over ? 16'(behind - {1'b0, size}) : behind[15:0];
-  wire ahead_too = stream && epoch == epochs[queue];
+  wire ahead_too = stream && epoch == epoch_now;
   assign walk_we = pop && (!packed_ring || ahead_too);
   assign walk = packed_ring ? {epoch, 1'b1, 1'b1, 1'b0, chain + window, wrap ^ over, next} :
       {1'b0, 1'b0, more_q, still_armed, chain + taken, wrap, at_q};

@@ -1,8 +1,7 @@
 // Takes completions: notes each behind the others of its queue, or in order at its chain's place, with what the chain
-// table knows of the chain. A note is valid when its phase is that of the lap, so nothing has to clear it.
+// table knows of the chain, and which chains were completed. A note is valid when its phase is that of the lap, so nothing has to clear it.
 `default_nettype none
 module vq_completion #(
-    parameter QUEUES = 1,
     parameter QW = 1,
     parameter OUTSTANDING = 64,
     parameter OW = 6,
@@ -10,9 +9,9 @@ module vq_completion #(
 ) (
     input wire clk,
     input wire rst_n,
-    input wire [QUEUES-1:0] on,
-    input wire [QUEUES-1:0] generation,
-    input wire [QUEUES-1:0] in_order,
+    input wire on,  // bits of `noted_queue`
+    input wire generation,
+    input wire in_order,
     input wire cpl_valid,
     output wire cpl_ready,
     input wire [QW-1:0] cpl_queue,
@@ -39,7 +38,11 @@ module vq_completion #(
     output wire [15:0] noted_count,
     input wire [QW-1:0] note_queue,
     input wire [15:0] note_at,
-    output wire [NOTE-1:0] note
+    output wire [NOTE-1:0] note,
+    // Whether a chain was completed, a cycle later.
+    input wire [QW-1:0] age_queue,
+    input wire [OW-1:0] age_at,
+    output wire age_phase
 );
   reg taken_q, more_q, full_q, generation_q;
   reg [QW-1:0] queue_q;
@@ -49,8 +52,8 @@ module vq_completion #(
   wire [31:0] known;
 
   assign cpl_ready = !taken_q;
-  wire good = taken_q && on[queue_q] && generation[queue_q] == generation_q;
-  wire [15:0] at = in_order[queue_q] ? chain_q : received;
+  wire good = taken_q && on && generation == generation_q;
+  wire [15:0] at = in_order ? chain_q : received;
   assign writing = taken_q;
   assign noted = good;
   assign noted_queue = queue_q;
@@ -92,6 +95,19 @@ module vq_completion #(
       .wdata(clear ? {NOTE{1'b0}} : {!at[OW], more_q, full_q, known, written_q}),
       .raddr({note_queue, note_at[OW-1:0]}),
       .rdata(note)
+  );
+
+  vq_ram #(
+      .WIDTH(1),
+      .DEPTH(OUTSTANDING << QW),
+      .AW(QW + OW)
+  ) age_ram (
+      .clk(clk),
+      .we(good || clear),
+      .waddr(clear ? {init_queue, clear_at} : {queue_q, chain_q[OW-1:0]}),
+      .wdata(!clear && !chain_q[OW]),
+      .raddr({age_queue, age_at}),
+      .rdata(age_phase)
   );
 
   always_ff @(posedge clk) begin

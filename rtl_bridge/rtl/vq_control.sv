@@ -2,7 +2,6 @@
 // when it begins no further chain.
 `default_nettype none
 module vq_control #(
-    parameter QUEUES = 1,
     parameter QW = 1,
     parameter SETUP = 228,
     parameter WALK = 35,
@@ -39,8 +38,8 @@ module vq_control #(
     output wire granted_we,
     output wire [QW-1:0] granted_queue,
     output wire [15:0] granted_next,
-    input wire [QUEUES-1:0] on,
-    input wire [QUEUES-1:0] busy,
+    input wire on,  // the bit of `credited_queue`
+    input wire busy,  // of `queue`
     input wire [WALK-1:0] walk,
     input wire [USED-1:0] used,
     input wire [10:0] begun,  // visits, and those that have ended
@@ -134,7 +133,7 @@ module vq_control #(
   reg [QW-1:0] to_q;
   reg [15:0] count_q;
   assign credit_ready = !taken_q && state_q != INIT;
-  assign credited = taken_q && on[to_q];
+  assign credited = taken_q && on;
   assign credited_queue = to_q;
   assign granted_we = credited || init;
   assign granted_queue = init ? queue_q : to_q;
@@ -150,7 +149,7 @@ module vq_control #(
     end else begin
       taken_q <= credit_valid && credit_ready;
       if (state_q != SETTLE || !settled) waits_q <= 0;
-      else if (!busy[queue_q] && !waits_q) begin
+      else if (!busy && !waits_q) begin
         waits_q <= 1;
         until_q <= begun;
       end

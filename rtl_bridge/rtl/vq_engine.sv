@@ -11,10 +11,15 @@ module vq_engine #(
     parameter VISIT_CHAINS = 256,  // chains of a queue in one visit
     parameter AVAILABLE_BATCH = DATA_WIDTH / 16,  // available entries in one read
     parameter DESCRIPTOR_BATCH = DATA_WIDTH / 128,  // descriptors in one read
-    parameter INDIRECT_BATCH = DATA_WIDTH / 128,  // the same of an indirect table
+    parameter INDIRECT_BATCH = 8,  // entries of an indirect table that are read at once, a beat each
+    parameter WALKERS = 16,  // first reads of chains that wait with what was read behind them: a power of two
     parameter DESCRIPTOR_PREFETCH = 16,  // descriptors of a packed ring that a visit reads ahead
     parameter USED_BATCH = 16,  // completions written back in one go; groups stay whole
     parameter USED_TIMEOUT = 0,  // cycles for which fewer wait for others, at most; 0: they do not
+    parameter EVENT_POLICY = 0,  // the driver's event suppression is read after 0: each write-back; 1: the last that has work waiting
+    parameter INTERRUPT_TIMEOUT = 0,  // cycles for which an interrupt waits for others, at most; 0: it does not
+    parameter INTERRUPT_CHAINS = 16,  // chains that are signalled without waiting for more
+    parameter [8*QUEUES-1:0] WEIGHTS = 0,  // 8 bits a queue: its visits in a row, 0 is 1
     parameter [3*QUEUES-1:0] PRIORITIES = 0,  // 3 bits a queue, 0 is visited first; equal ones by turns
     parameter QW = QUEUES > 1 ? $clog2(QUEUES) : 1,
     parameter TW = $clog2(TAGS),
@@ -154,12 +159,18 @@ module vq_engine #(
       vq_engine_AVAILABLE_BATCH_fits_a_beat wrong_available_batch ();
     if (DESCRIPTOR_BATCH < 1 || DESCRIPTOR_BATCH > DATA_WIDTH / 128)
       vq_engine_DESCRIPTOR_BATCH_fits_a_beat wrong_descriptor_batch ();
-    if (INDIRECT_BATCH < 1 || INDIRECT_BATCH > DATA_WIDTH / 128)
-      vq_engine_INDIRECT_BATCH_fits_a_beat wrong_indirect_batch ();
+    if (INDIRECT_BATCH < 1 || INDIRECT_BATCH > 64) vq_engine_INDIRECT_BATCH_is_1_to_64 wrong_indirect_batch ();
+    if (WALKERS < 2 || WALKERS > TAGS || WALKERS != 1 << $clog2(WALKERS))
+      vq_engine_WALKERS_is_a_power_of_two_2_to_TAGS wrong_walkers ();
     if (DESCRIPTOR_PREFETCH < DESCRIPTOR_BATCH || DESCRIPTOR_PREFETCH > 32768)
       vq_engine_DESCRIPTOR_PREFETCH_is_a_batch_or_more wrong_prefetch ();
     if (VISIT_CHAINS < 1 || VISIT_CHAINS > 32768) vq_engine_VISIT_CHAINS_is_1_to_32768 wrong_visit ();
     if (USED_BATCH < 1 || USED_BATCH > 4096) vq_engine_USED_BATCH_is_1_to_4096 wrong_used_batch ();
+    if (EVENT_POLICY != 0 && EVENT_POLICY != 1) vq_engine_EVENT_POLICY_is_0_or_1 wrong_policy ();
+    if (INTERRUPT_TIMEOUT != 0 && INTERRUPT_TIMEOUT <= QUEUES)
+      vq_engine_INTERRUPT_TIMEOUT_is_0_or_more_than_QUEUES wrong_interrupt_timeout ();
+    if (INTERRUPT_CHAINS < 1 || INTERRUPT_CHAINS > 65535)
+      vq_engine_INTERRUPT_CHAINS_is_1_to_65535 wrong_interrupt_chains ();
     if (USED_TIMEOUT == 1) vq_engine_USED_TIMEOUT_is_0_or_2_and_more wrong_used_timeout ();
   endgenerate
 
@@ -168,7 +179,6 @@ module vq_engine #(
   /* verilator lint_on UNUSEDSIGNAL */
 
   // --- one bit of each queue ---------------------------------------------------------------------
-  reg [QUEUES-1:0] on_q, halted_q, failed_q, used_failed_q, generation_q, in_order_q, busy_q, bell_q, epoch_q;
   reg [10:0] begun_q, ended_q;
   wire avail_we, avail_busy_clear, avail_again, visit_we, epoch_flip, bell_restore, visit_done;
   wire [1:0] visit_state;
@@ -180,47 +190,152 @@ module vq_engine #(
   wire [QW-1:0] used_fault_queue;
   wire err_done = err_valid && err_ready;
   assign db_ready = 1'b1;
-  wire bell_set = db_valid && on_q[db_queue];
+  // After the reset no queue is on; that takes a cycle for each.
+  reg [QW-1:0] sweep_q;
+  reg ready_q;
+  always_ff @(posedge clk)
+    if (!rst_n) begin
+      sweep_q <= 0;
+      ready_q <= 0;
+    end else begin
+      sweep_q <= sweep_q + 1'b1;
+      if (sweep_q == QW'(QUEUES - 1)) ready_q <= 1;
+    end
+  wire visit_on, avail_on, heads_on, ahead_on, walk_on, fault_on, noted_on, used_on, event_on, told_on, seen_on, credited_on, db_on;
+  wire [QW-1:0] told_queue, seen_queue;
+  vq_bits #(
+      .QW(QW),
+      .READERS(13),
+      .WRITERS(1)
+  ) on_bits (
+      .clk(clk),
+      .a_we(turn_on || turn_off || !ready_q),
+      .a_queue(ready_q ? control_queue : sweep_q),
+      .a_value(turn_on && ready_q),
+      .b_we(1'b0),
+      .b_queue({QW{1'b0}}),
+      .b_value(1'b0),
+      .queues({
+        visit_queue, avail_queue, heads_queue, ahead_queue, walk_queue, fault_queue, noted_queue, used_queue, event_queue,
+        told_queue, seen_queue, credited_queue, db_queue
+      }),
+      .bits({
+        visit_on, avail_on, heads_on, ahead_on, walk_on, fault_on, noted_on, used_on, event_on, told_on, seen_on, credited_on, db_on
+      })
+  );
+  wire visit_halted, avail_halted, heads_halted, ahead_halted, walk_halted;
+  vq_bits #(
+      .QW(QW),
+      .READERS(5)
+  ) halted_bits (
+      .clk(clk),
+      .a_we(turn_on || control_halt),
+      .a_queue(control_queue),
+      .a_value(!turn_on),
+      .b_we(walk_halt && !((turn_on || control_halt) && walk_halt_queue == control_queue)),
+      .b_queue(walk_halt_queue),
+      .b_value(1'b1),
+      .queues({visit_queue, avail_queue, heads_queue, ahead_queue, walk_queue}),
+      .bits({visit_halted, avail_halted, heads_halted, ahead_halted, walk_halted})
+  );
+  wire walk_failed, fault_failed, used_failed, avail_epoch, heads_epoch, walk_epoch;
+  vq_bits #(
+      .QW(QW),
+      .READERS(2)
+  ) failed_bits (
+      .clk(clk),
+      .a_we(turn_on),
+      .a_queue(control_queue),
+      .a_value(1'b0),
+      .b_we(err_done && !(turn_on && err_queue == control_queue)),
+      .b_queue(err_queue),
+      .b_value(1'b1),
+      .queues({walk_queue, fault_queue}),
+      .bits({walk_failed, fault_failed})
+  );
+  wire used_mended = turn_on;
+  vq_bits #(
+      .QW(QW)
+  ) used_failed_bits (
+      .clk(clk),
+      .a_we(used_mended || !ready_q),
+      .a_queue(ready_q ? control_queue : sweep_q),
+      .a_value(1'b0),
+      .b_we(used_fault && !(turn_on && used_fault_queue == control_queue)),
+      .b_queue(used_fault_queue),
+      .b_value(1'b1),
+      .queues(used_queue),
+      .bits(used_failed)
+  );
+  vq_bits #(
+      .QW(QW),
+      .READERS(3)
+  ) epoch_bits (
+      .clk(clk),
+      .a_we(turn_on),
+      .a_queue(control_queue),
+      .a_value(1'b0),
+      .b_we(epoch_flip && !(turn_on && walk_queue == control_queue)),
+      .b_queue(walk_queue),
+      .b_value(!walk_epoch),
+      .queues({avail_queue, heads_queue, walk_queue}),
+      .bits({avail_epoch, heads_epoch, walk_epoch})
+  );
+  wire control_generation, noted_generation, noted_in_order;
+  vq_bits #(
+      .QW(QW),
+      .READERS(3),
+      .WRITERS(1)
+  ) generation_bits (
+      .clk(clk),
+      .a_we(turn_on || !ready_q),
+      .a_queue(ready_q ? control_queue : sweep_q),
+      .a_value(ready_q && !control_generation),
+      .b_we(1'b0),
+      .b_queue({QW{1'b0}}),
+      .b_value(1'b0),
+      .queues({control_queue, noted_queue, seg_queue}),
+      .bits({control_generation, noted_generation, seg_generation})
+  );
+  vq_bits #(
+      .QW(QW),
+      .WRITERS(1)
+  ) in_order_bits (
+      .clk(clk),
+      .a_we(turn_on),
+      .a_queue(control_queue),
+      .a_value(cmd_in_order_q),
+      .b_we(1'b0),
+      .b_queue({QW{1'b0}}),
+      .b_value(1'b0),
+      .queues(noted_queue),
+      .bits(noted_in_order)
+  );
+
+  wire bell_set = db_valid && db_on && ready_q;
+  reg [QUEUES-1:0] busy_q, bell_q;
+  wire [QUEUES-1:0] at_visit, at_walk, at_avail, bell_gone, bell_back, bell_rung, bell_new;
+  vq_select #(QUEUES, QW) busy_visit (.valid(busy_set || visit_busy_clear), .index(visit_queue), .one(at_visit));
+  vq_select #(QUEUES, QW) busy_walk (.valid(walk_busy_clear), .index(walk_queue), .one(at_walk));
+  vq_select #(QUEUES, QW) busy_avail (.valid(avail_busy_clear), .index(avail_queue), .one(at_avail));
+  vq_select #(QUEUES, QW) bell_visit (.valid(bell_clear), .index(visit_queue), .one(bell_gone));
+  vq_select #(QUEUES, QW) bell_on (.valid(turn_on), .index(control_queue), .one(bell_new));
+  vq_select #(QUEUES, QW) bell_walk (.valid(bell_restore), .index(walk_queue), .one(bell_back));
+  vq_select #(QUEUES, QW) bell_db (.valid(bell_set), .index(db_queue), .one(bell_rung));
+  wire visit_bell = bell_q[visit_queue], walk_bell = bell_q[walk_queue];
   always_ff @(posedge clk) begin
     if (!rst_n) begin
-      on_q <= 0;
-      busy_q <= 0;
-      bell_q <= 0;
-      generation_q <= 0;
-      epoch_q <= 0;
+      busy_q  <= 0;
+      bell_q  <= 0;
       begun_q <= 0;
       ended_q <= 0;
     end else begin
-      if (turn_on) begin
-        on_q[control_queue] <= 1;
-        generation_q[control_queue] <= !generation_q[control_queue];
-        bell_q[control_queue] <= 0;
-        epoch_q[control_queue] <= 0;
-      end
-      if (turn_off) on_q[control_queue] <= 0;
-      if (busy_set) busy_q[visit_queue] <= 1;
-      if (visit_busy_clear) busy_q[visit_queue] <= 0;
-      if (walk_busy_clear) busy_q[walk_queue] <= 0;
-      if (avail_busy_clear) busy_q[avail_queue] <= 0;
+      busy_q <= (busy_set ? busy_q | at_visit : busy_q & ~at_visit) & ~at_walk & ~at_avail;
+      bell_q <= (bell_q & ~bell_gone & ~bell_new) | bell_back | bell_rung;
       if (alloc1) begun_q <= begun_q + 1'b1;
       if (visit_done) ended_q <= ended_q + 1'b1;
-      if (bell_clear) bell_q[visit_queue] <= 0;
-      if (bell_restore) bell_q[walk_queue] <= 1;
-      if (bell_set) bell_q[db_queue] <= 1;
-      if (epoch_flip) epoch_q[walk_queue] <= !epoch_q[walk_queue];
     end
-    if (turn_on) begin
-      halted_q[control_queue] <= 0;
-      failed_q[control_queue] <= 0;
-      used_failed_q[control_queue] <= 0;
-      in_order_q[control_queue] <= cmd_in_order_q;
-    end
-    if (control_halt) halted_q[control_queue] <= 1;
-    if (walk_halt) halted_q[walk_halt_queue] <= 1;
-    if (err_done) failed_q[err_queue] <= 1;
-    if (used_fault) used_failed_q[used_fault_queue] <= 1;
   end
-  wire [QUEUES-1:0] live = on_q & ~halted_q;
 
   reg [15:0] function_mem[0:(1<<QW)-1];
   reg [15:0] command_function_q;
@@ -364,6 +479,20 @@ module vq_engine #(
       .raddr(visit_context),
       .rdata(visit_retired)
   );
+  wire [15:0] oldest, oldest_next, age_at;
+  wire oldest_we, age_phase;
+  vq_ram #(
+      .WIDTH(16),
+      .DEPTH(1 << QW),
+      .AW(QW)
+  ) oldest_ram (
+      .clk(clk),
+      .we(oldest_we || init),
+      .waddr(init ? control_queue : visit_queue),
+      .wdata(init ? 16'd0 : oldest_next),
+      .raddr(visit_context),
+      .rdata(oldest)
+  );
   vq_ram #(
       .WIDTH(16),
       .DEPTH(1 << QW),
@@ -394,7 +523,6 @@ module vq_engine #(
   wire drained = write_drained && used_drained && event_drained && completion_drained && !fault_valid;
   assign published = used_drained && completion_drained && event_drained;
   vq_control #(
-      .QUEUES(QUEUES),
       .QW(QW),
       .SETUP(SETUP),
       .WALK(WALK),
@@ -404,8 +532,8 @@ module vq_engine #(
   ) control (
       .clk(clk),
       .rst_n(rst_n),
-      .cmd_valid(cmd_valid),
-      .cmd_ready(cmd_ready),
+      .cmd_valid(cmd_valid && ready_q),
+      .cmd_ready(control_ready),
       .cmd_command(cmd_command),
       .cmd_queue(cmd_queue),
       .cmd_setup({
@@ -433,8 +561,8 @@ module vq_engine #(
       .granted_we(granted_we),
       .granted_queue(granted_queue),
       .granted_next(granted_next),
-      .on(on_q),
-      .busy(busy_q),
+      .on(credited_on && ready_q),
+      .busy(busy_q[control_queue]),
       .walk(control_walk),
       .used(control_used),
       .begun(begun_q),
@@ -453,6 +581,8 @@ module vq_engine #(
       .turn_off(turn_off),
       .halt(control_halt)
   );
+  wire control_ready;
+  assign cmd_ready = control_ready && ready_q;
   assign rsp_queue = control_queue;
   assign abort_queue = control_queue;
   assign rsp_avail = control_walk[15:0];
@@ -463,18 +593,24 @@ module vq_engine #(
   // --- reads: all tags are for every stage -------------------------------------------------------
   localparam READ = 64 + 16 + QW + 3 + 1;
   // How many reads of each kind may wait for what goes before them, and which tags do not bound.
-  localparam HW = TW + 1, AW = TW - 1, IW = TW - 1, EW = TW - 2;
-  wire [4:0] read_valid, read_grant, rsp_of;
-  wire [63:0] visit_address, avail_address, heads_address, walk_address, event_address;
-  wire [15:0] avail_length, heads_length, walk_length, event_length;
-  wire visit_after, walk_indirect;
-  wire [QW-1:0] avail_queue, heads_queue, event_queue;
+  localparam HW = TW + 1, AW = TW - 1, IW = TW - 1;
+  // A queue has one question about its event suppression under way.
+  localparam EW = QW < TW ? QW : TW;
+  wire [5:0] read_valid, read_grant, rsp_of;
+  wire [63:0] visit_address, avail_address, ahead_address, heads_address, walk_address, event_address;
+  wire [15:0] ahead_length, avail_length, heads_length, walk_length, event_length;
+  wire visit_after, walk_indirect, ahead_indirect;
+  wire [QW-1:0] avail_queue, heads_queue, event_queue, ahead_queue;
   wire [HW-1:0] heads_index, rsp_index;
   wire [AW-1:0] avail_index;
+  // Reads behind tokens: two a chain, and all of one token.
+  localparam TOKEN_CHUNKS = DESCRIPTOR_BATCH * (1 + (INDIRECT_BATCH * 128 - 1) / DATA_WIDTH);
+  localparam CW = $clog2(2 * WALKERS > TOKEN_CHUNKS ? 2 * WALKERS : TOKEN_CHUNKS);
+  wire [CW-1:0] ahead_index;
   wire [IW-1:0] visit_index;
   wire [EW-1:0] event_index;
   vq_read_port #(
-      .SOURCES(5),
+      .SOURCES(6),
       .WIDTH(READ),
       .INDEX(HW),
       .TW(TW)
@@ -487,6 +623,14 @@ module vq_engine #(
         {heads_index, heads_queue, ACCESS_KIND_DESCRIPTOR[2:0], 1'b0, heads_length, heads_address},
         {HW'(avail_index), avail_queue, ACCESS_KIND_AVAILABLE[2:0], 1'b0, avail_length, avail_address},
         {HW'(visit_index), visit_queue, ACCESS_KIND_AVAILABLE[2:0], visit_after, 16'd2, visit_address},
+        {
+          HW'(ahead_index),
+          ahead_queue,
+          ahead_indirect ? ACCESS_KIND_INDIRECT[2:0] : ACCESS_KIND_DESCRIPTOR[2:0],
+          1'b0,
+          ahead_length,
+          ahead_address
+        },
         {
           {HW{1'b0}},
           walk_queue,
@@ -508,10 +652,12 @@ module vq_engine #(
   );
   assign rd_rsp_ready = 1'b1;
   wire rsp_bad = rd_rsp_status != ACCESS_STATUS_OK[1:0];
-  wire rsp_event = rsp_of[0], rsp_walk = rsp_of[1], rsp_visit = rsp_of[2], rsp_avail_read = rsp_of[3], rsp_heads = rsp_of[4];
+  wire rsp_event = rsp_of[0], rsp_walk = rsp_of[1], rsp_ahead = rsp_of[2], rsp_visit = rsp_of[3], rsp_avail_read = rsp_of[4], rsp_heads = rsp_of[5];
 
   // --- visits ------------------------------------------------------------------------------------
-  localparam META1 = QW + 198, META2 = QW + 123, META3 = 30, META4 = QW + 68, HEADER = QW + 137;
+  // Bits of a question that moderation needs.
+  localparam PUBLISHED = INTERRUPT_TIMEOUT != 0 ? 16 : 0;
+  localparam META1 = QW + 198, META2 = QW + 123, META3 = 30, META4 = QW + 68 + PUBLISHED, HEADER = QW + 137;
   wire visit_turn, visit_take, again;
   wire [QW-1:0] visit_turn_queue;
   vq_sched #(
@@ -562,7 +708,8 @@ module vq_engine #(
       .HEADER(HEADER),
       .OUTSTANDING(OUTSTANDING),
       .VISIT_CHAINS(VISIT_CHAINS),
-      .PREFETCH(DESCRIPTOR_PREFETCH)
+      .PREFETCH(DESCRIPTOR_PREFETCH),
+      .WEIGHTS(WEIGHTS)
   ) visit_stage (
       .clk(clk),
       .rst_n(rst_n),
@@ -575,9 +722,14 @@ module vq_engine #(
       .commit(visit_commit),
       .granted(visit_granted),
       .retired(visit_retired),
-      .on(on_q),
-      .halted(halted_q),
-      .bell(bell_q),
+      .oldest(oldest),
+      .oldest_we(oldest_we),
+      .oldest_next(oldest_next),
+      .age_at(age_at),
+      .age_phase(age_phase),
+      .on(visit_on),
+      .halted(visit_halted),
+      .bell(visit_bell),
       .bell_clear(bell_clear),
       .busy_set(busy_set),
       .busy_clear(visit_busy_clear),
@@ -589,8 +741,8 @@ module vq_engine #(
       .write_address(arm_address),
       .write_data(arm_data),
       .write_packed(arm_packed),
-      .read_valid(read_valid[2]),
-      .read_grant(read_grant[2]),
+      .read_valid(read_valid[3]),
+      .read_grant(read_grant[3]),
       .read_address(visit_address),
       .read_after(visit_after),
       .alloc(alloc1),
@@ -645,12 +797,13 @@ module vq_engine #(
       .META_IN(META1),
       .META_OUT(META2),
       .BATCH(AVAILABLE_BATCH),
-      .PREFETCH(DESCRIPTOR_PREFETCH)
+      .PREFETCH(DESCRIPTOR_PREFETCH),
+      .WEIGHTS(WEIGHTS)
   ) avail_stage (
       .clk(clk),
       .rst_n(rst_n),
-      .live(live),
-      .epochs(epoch_q),
+      .live(avail_on && !avail_halted),
+      .epoch_now(avail_epoch),
       .valid(valid1),
       .meta(meta1),
       .data(data1),
@@ -662,8 +815,8 @@ module vq_engine #(
       .walk(avail_walk),
       .busy_clear(avail_busy_clear),
       .again(avail_again),
-      .read_valid(read_valid[3]),
-      .read_grant(read_grant[3]),
+      .read_valid(read_valid[4]),
+      .read_grant(read_grant[4]),
       .read_address(avail_address),
       .read_length(avail_length),
       .alloc(alloc2),
@@ -701,20 +854,21 @@ module vq_engine #(
       .META_OUT(META3),
       .DATA_WIDTH(DATA_WIDTH),
       .BATCH(DESCRIPTOR_BATCH),
-      .PREFETCH(DESCRIPTOR_PREFETCH)
+      .PREFETCH(DESCRIPTOR_PREFETCH),
+      .WEIGHTS(WEIGHTS)
   ) heads_stage (
       .clk(clk),
       .rst_n(rst_n),
-      .live(live),
-      .epochs(epoch_q),
+      .live(heads_on && !heads_halted),
+      .epoch_now(heads_epoch),
       .valid(valid2),
       .meta(meta2),
       .data(data2),
       .error(bad2),
       .pop(pop2),
       .queue(heads_queue),
-      .read_valid(read_valid[4]),
-      .read_grant(read_grant[4]),
+      .read_valid(read_valid[5]),
+      .read_grant(read_grant[5]),
       .read_address(heads_address),
       .read_length(heads_length),
       .alloc(alloc3),
@@ -746,6 +900,60 @@ module vq_engine #(
       .pop(pop3)
   );
 
+  wire walk_header_valid, walk_header_pop, token_valid, token_error, token_pop, chunk_valid, chunk_error, chunk_pop;
+  wire [HEADER-1:0] walk_header;
+  wire [META3-1:0] token;
+  wire [6:0] token_chunks;
+  wire [23:0] chunk;
+  wire [DATA_WIDTH-1:0] token_data, chunk_data;
+  vq_ahead #(
+      .QW(QW),
+      .DATA_WIDTH(DATA_WIDTH),
+      .META(META3),
+      .HEADER(HEADER),
+      .BATCH(DESCRIPTOR_BATCH),
+      .INDIRECT_BATCH(INDIRECT_BATCH),
+      .WALKERS(WALKERS),
+      .LOG2(CW)
+  ) ahead_stage (
+      .clk(clk),
+      .rst_n(rst_n),
+      .live(ahead_on && !ahead_halted),
+      .header_valid(header_valid),
+      .header(header),
+      .header_pop(header_pop),
+      .token_valid(valid3),
+      .token(meta3),
+      .token_data(data3),
+      .token_error(bad3),
+      .token_pop(pop3),
+      .queue(ahead_queue),
+      .read_valid(read_valid[2]),
+      .read_grant(read_grant[2]),
+      .read_address(ahead_address),
+      .read_length(ahead_length),
+      .read_indirect(ahead_indirect),
+      .read_index(ahead_index),
+      .rsp(rsp_ahead),
+      .rsp_index(rsp_index[CW-1:0]),
+      .rsp_data(rd_rsp_data),
+      .rsp_error(rsp_bad),
+      .out_header_valid(walk_header_valid),
+      .out_header(walk_header),
+      .out_header_pop(walk_header_pop),
+      .out_valid(token_valid),
+      .out_token(token),
+      .out_chunks(token_chunks),
+      .out_data(token_data),
+      .out_error(token_error),
+      .out_pop(token_pop),
+      .chunk_valid(chunk_valid),
+      .chunk(chunk),
+      .chunk_data(chunk_data),
+      .chunk_error(chunk_error),
+      .chunk_pop(chunk_pop)
+  );
+
   wire [QW-1:0] fault_queue;
   wire [7:0] fault_code;
   wire fault_pop, fault_full, chain_we;
@@ -760,23 +968,30 @@ module vq_engine #(
       .WALK(WALK),
       .BATCH(DESCRIPTOR_BATCH),
       .INDIRECT_BATCH(INDIRECT_BATCH),
-      .PREFETCH(DESCRIPTOR_PREFETCH)
+      .PREFETCH(DESCRIPTOR_PREFETCH),
+      .WEIGHTS(WEIGHTS)
   ) walk_stage (
       .clk(clk),
       .rst_n(rst_n),
-      .on(on_q),
-      .halted(halted_q),
-      .failed(failed_q),
-      .epochs(epoch_q),
-      .bells(bell_q),
-      .header_valid(header_valid),
-      .header(header),
-      .header_pop(header_pop),
-      .token_valid(valid3),
-      .token(meta3),
-      .token_data(data3),
-      .token_error(bad3),
-      .token_pop(pop3),
+      .on(walk_on),
+      .halted(walk_halted),
+      .failed(walk_failed),
+      .epoch_now(walk_epoch),
+      .bell_now(walk_bell),
+      .header_valid(walk_header_valid),
+      .header(walk_header),
+      .header_pop(walk_header_pop),
+      .token_valid(token_valid),
+      .token(token),
+      .token_data(token_data),
+      .token_error(token_error),
+      .token_pop(token_pop),
+      .token_chunks(token_chunks),
+      .chunk_valid(chunk_valid),
+      .chunk(chunk),
+      .chunk_data(chunk_data),
+      .chunk_error(chunk_error),
+      .chunk_pop(chunk_pop),
       .read_valid(read_valid[1]),
       .read_grant(read_grant[1]),
       .read_address(walk_address),
@@ -789,6 +1004,8 @@ module vq_engine #(
       .fault_valid(fault_valid),
       .fault_queue(fault_queue),
       .fault_code(fault_code),
+      .fault_on(fault_on),
+      .fault_failed(fault_failed),
       .fault_pop(fault_pop),
       .chain_we(chain_we),
       .chain_id(chain_id),
@@ -822,7 +1039,6 @@ module vq_engine #(
       .error_queue(err_queue),
       .error_code(err_code)
   );
-  assign seg_generation = generation_q[seg_queue];
 
   // --- completions -------------------------------------------------------------------------------
   reg [QUEUES-1:0] used_busy_q;
@@ -832,7 +1048,6 @@ module vq_engine #(
   wire [NOTE-1:0] note;
   assign writers_idle = !walk_we && !used_we && !completion_writing && !credited;
   vq_completion #(
-      .QUEUES(QUEUES),
       .QW(QW),
       .OUTSTANDING(OUTSTANDING),
       .OW(OW),
@@ -840,9 +1055,9 @@ module vq_engine #(
   ) completion (
       .clk(clk),
       .rst_n(rst_n),
-      .on(on_q),
-      .generation(generation_q),
-      .in_order(in_order_q),
+      .on(noted_on),
+      .generation(noted_generation),
+      .in_order(noted_in_order),
       .cpl_valid(cpl_valid),
       .cpl_ready(cpl_ready),
       .cpl_queue(cpl_queue),
@@ -867,7 +1082,10 @@ module vq_engine #(
       .noted_count(noted_count),
       .note_queue(used_queue),
       .note_at(note_at),
-      .note(note)
+      .note(note),
+      .age_queue(visit_queue),
+      .age_at(age_at[OW-1:0]),
+      .age_phase(age_phase)
   );
   // How many completions of the queue wait: what came, without what was published.
   wire [15:0] noted_count, noted_published;
@@ -909,7 +1127,7 @@ module vq_engine #(
       .queue_a(noted_queue),
       .set_b(used_again),
       .queue_b(used_queue),
-      .set_c(pop4 && owes_q[event_queue]),
+      .set_c(pop4 && event_owes),
       .queue_c(event_queue),
       .set_d(1'b0),
       .queue_d({QW{1'b0}}),
@@ -927,7 +1145,6 @@ module vq_engine #(
   wire [DATA_WIDTH-1:0] used_data;
   wire [DATA_WIDTH/8-1:0] used_strobes;
   vq_used #(
-      .QUEUES(QUEUES),
       .QW(QW),
       .DATA_WIDTH(DATA_WIDTH),
       .SETUP(SETUP),
@@ -936,13 +1153,14 @@ module vq_engine #(
       .META(META4),
       .OUTSTANDING(OUTSTANDING),
       .OW(OW),
-      .BATCH(USED_BATCH)
+      .BATCH(USED_BATCH),
+      .EVENT_POLICY(EVENT_POLICY)
   ) used_stage (
       .clk(clk),
       .rst_n(rst_n),
-      .on(on_q),
-      .used_failed(used_failed_q),
-      .asking(asking_q),
+      .on(used_on),
+      .used_failed(used_failed),
+      .asking(used_asking),
       .answered(pop4 && event_queue == used_queue),
       .owes(used_owes),
       .turn_valid(used_turn),
@@ -1002,35 +1220,52 @@ module vq_engine #(
       .pop(pop4)
   );
   // A queue has one question about its event suppression; what is written meanwhile is asked about behind it.
-  reg [QUEUES-1:0] asking_q, owes_q;
+  wire [QUEUES-1:0] used_begun, used_ended;
+  vq_select #(QUEUES, QW) used_begins (.valid(used_take), .index(used_turn_queue), .one(used_begun));
+  vq_select #(QUEUES, QW) used_ends (.valid(used_idle_now), .index(used_queue), .one(used_ended));
   always_ff @(posedge clk)
     if (!rst_n) used_busy_q <= 0;
-    else begin
-      if (used_take) used_busy_q[used_turn_queue] <= 1;
-      if (used_idle_now) used_busy_q[used_queue] <= 0;
-    end
-  always_ff @(posedge clk)
-    if (!rst_n) begin
-      asking_q <= 0;
-      owes_q   <= 0;
-    end else begin
-      if (pop4) asking_q[event_queue] <= 0;
-      if (pop4) owes_q[event_queue] <= 0;
-      if (read_grant[0]) asking_q[used_queue] <= 1;
-      if (used_owes) owes_q[used_queue] <= 1;
-    end
-  assign event_drained = !used_busy_q[control_queue] && !asking_q[control_queue] &&
-      !(int_valid && int_queue == control_queue);
+    else used_busy_q <= (used_busy_q | used_begun) & ~used_ended;
+  wire used_asking, control_asking, event_owes;
+  vq_bits #(
+      .QW(QW),
+      .READERS(2)
+  ) asking_bits (
+      .clk(clk),
+      .a_we(read_grant[0] || !ready_q),
+      .a_queue(ready_q ? used_queue : sweep_q),
+      .a_value(ready_q),
+      .b_we(pop4),
+      .b_queue(event_queue),
+      .b_value(1'b0),
+      .queues({used_queue, control_queue}),
+      .bits({used_asking, control_asking})
+  );
+  vq_bits #(
+      .QW(QW)
+  ) owes_bits (
+      .clk(clk),
+      .a_we(used_owes || !ready_q),
+      .a_queue(ready_q ? used_queue : sweep_q),
+      .a_value(ready_q),
+      .b_we(pop4),
+      .b_queue(event_queue),
+      .b_value(1'b0),
+      .queues(event_queue),
+      .bits(event_owes)
+  );
+  assign event_drained = !used_busy_q[control_queue] && !control_asking && moderate_drained;
 
   wire event_fault, event_fault_grant;
   vq_event #(
-      .QUEUES(QUEUES),
       .QW(QW),
-      .META(META4)
+      .META(META4),
+      .ALL(INTERRUPT_TIMEOUT != 0 ? 1 : 0),
+      .PUBLISHED(PUBLISHED)
   ) decide (
       .clk(clk),
       .rst_n(rst_n),
-      .on(on_q),
+      .on(event_on),
       .valid(valid4),
       .meta(meta4),
       .data(data4),
@@ -1039,10 +1274,40 @@ module vq_engine #(
       .fault(event_fault),
       .fault_grant(event_fault_grant),
       .queue(event_queue),
+      .int_valid(told_valid),
+      .int_ready(told_ready),
+      .int_queue(told_queue),
+      .int_vector(told_vector),
+      .int_wants(told_wants),
+      .int_published(told_published)
+  );
+  wire told_valid, told_ready, told_wants, moderate_drained;
+  wire [15:0] told_vector, told_published;
+  vq_moderate #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .TIMEOUT(INTERRUPT_TIMEOUT),
+      .CHAINS(INTERRUPT_CHAINS)
+  ) moderate (
+      .clk(clk),
+      .rst_n(rst_n),
+      .told_on(told_on),
+      .seen_on(seen_on),
+      .seen_queue(seen_queue),
+      .init(init),
+      .init_queue(control_queue),
+      .told_valid(told_valid),
+      .told_ready(told_ready),
+      .told_queue(told_queue),
+      .told_vector(told_vector),
+      .told_wants(told_wants),
+      .told_published(told_published),
       .int_valid(int_valid),
       .int_ready(int_ready),
       .int_queue(int_queue),
-      .int_vector(int_vector)
+      .int_vector(int_vector),
+      .drain_queue(control_queue),
+      .drained(moderate_drained)
   );
 
   // --- writes, and failures of writes and of event reads -----------------------------------------

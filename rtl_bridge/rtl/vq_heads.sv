@@ -8,12 +8,13 @@ module vq_heads #(
     parameter META_OUT = 1,
     parameter DATA_WIDTH = 256,
     parameter BATCH = 2,
-    parameter PREFETCH = 16
+    parameter PREFETCH = 16,
+    parameter [8*QUEUES-1:0] WEIGHTS = 0
 ) (
     input wire clk,
     input wire rst_n,
-    input wire [QUEUES-1:0] live,
-    input wire [QUEUES-1:0] epochs,
+    input wire live,  // bits of `queue`
+    input wire epoch_now,
     input wire valid,
     input wire [META_IN-1:0] meta,
     input wire [DATA_WIDTH-1:0] data,
@@ -47,7 +48,17 @@ module vq_heads #(
   wire [16:0] sum = {1'b0, avail} + {1'b0, done_q};
   wire [15:0] ring_at = sum >= {1'b0, size} ? 16'(sum - {1'b0, size}) : sum[15:0];
   wire [15:0] at = kind == PACKED ? ring_at : entry;
-  wire [15:0] window = size < 16'(PREFETCH) ? size : 16'(PREFETCH);
+  wire [15:0] window;
+  vq_window #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .PREFETCH(PREFETCH),
+      .WEIGHTS(WEIGHTS)
+  ) windows (
+      .queue (queue),
+      .size  (size),
+      .window(window)
+  );
   wire [15:0] left = window - done_q;
   wire [15:0] to_end = size - at;
   wire [15:0] n_a = to_end < 16'(BATCH) ? to_end : 16'(BATCH);
@@ -55,7 +66,7 @@ module vq_heads #(
 
   wire bad = kind == ENTRIES && (error || entry >= size);
   wire reads = kind == PACKED || (kind == ENTRIES && !bad);
-  wire dead = !live[queue] || (kind == PACKED && epoch != epochs[queue]);
+  wire dead = !live || (kind == PACKED && epoch != epoch_now);
   wire now = valid && !alloc_full && !(dead && kind != END);
   wire step = now && (!reads || read_grant);
   assign read_valid = now && reads;

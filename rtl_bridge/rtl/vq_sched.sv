@@ -56,6 +56,13 @@ module vq_sched #(
   end
   wire found = !valid_q && here != 0;
   wire [WW+4:0] place = {word_q, bit_d};
+  wire [QUEUES-1:0] at_found, at_a, at_b, at_c, at_d, at_e;
+  vq_select #(QUEUES, QW) of_found (.valid(found), .index(QW'(place)), .one(at_found));
+  vq_select #(QUEUES, QW) of_a (.valid(set_a), .index(queue_a), .one(at_a));
+  vq_select #(QUEUES, QW) of_b (.valid(set_b), .index(queue_b), .one(at_b));
+  vq_select #(QUEUES, QW) of_c (.valid(set_c), .index(queue_c), .one(at_c));
+  vq_select #(QUEUES, QW) of_d (.valid(set_d), .index(queue_d), .one(at_d));
+  vq_select #(QUEUES, QW) of_e (.valid(set_e), .index(queue_e), .one(at_e));
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
@@ -68,18 +75,12 @@ module vq_sched #(
       if (found) begin
         valid_q <= 1;
         queue_q <= QW'(place);
-        pending_q[QW'(place)] <= 0;
         above_q <= 32'hffff_fffe << bit_d;
       end else if (!valid_q) begin
         above_q <= '1;
         word_q  <= word_q == WW'(WORDS - 1) ? 0 : word_q + 1'b1;
       end
-      for (int i = 0; i < QUEUES; i = i + 1) if (set_all[i]) pending_q[i] <= 1;
-      if (set_a) pending_q[queue_a] <= 1;
-      if (set_b) pending_q[queue_b] <= 1;
-      if (set_c) pending_q[queue_c] <= 1;
-      if (set_d) pending_q[queue_d] <= 1;
-      if (set_e) pending_q[queue_e] <= 1;
+      pending_q <= (pending_q & ~at_found) | set_all | at_a | at_b | at_c | at_d | at_e;
     end
   end
 endmodule

@@ -2,7 +2,6 @@
 // publishes them, and asks behind that for the driver's event suppression.
 `default_nettype none
 module vq_used #(
-    parameter QUEUES = 1,
     parameter QW = 1,
     parameter DATA_WIDTH = 256,
     parameter SETUP = 228,
@@ -11,14 +10,15 @@ module vq_used #(
     parameter META = 1,
     parameter OUTSTANDING = 64,
     parameter OW = 6,
-    parameter BATCH = 16
+    parameter BATCH = 16,
+    parameter EVENT_POLICY = 0
 ) (
     input wire clk,
     input wire rst_n,
-    input wire [QUEUES-1:0] on,
-    input wire [QUEUES-1:0] used_failed,
+    input wire on,  // bits of `queue`
+    input wire used_failed,
     // A question about the queue's event suppression is under way, or answered in this cycle.
-    input wire [QUEUES-1:0] asking,
+    input wire asking,
     input wire answered,
     output wire owes,  // a turn behind the answer
     input wire turn_valid,
@@ -75,7 +75,7 @@ module vq_used #(
   // Split: elements that go into one write. Packed: the batch's first descriptor.
   reg [DATA_WIDTH-1:0] gather_q;
   reg [PW-1:0] gathered_q;
-  reg [15:0] gather_at_q;
+  reg [15:0] gather_at_q, gather_end_q;
   reg [63:0] hold_q;
   reg [15:0] hold_at_q;
 
@@ -88,7 +88,7 @@ module vq_used #(
   wire [15:0] scanned = published_q + seen_at_q;
   wire there = phase == !scanned[OW];
 
-  wire live = on[queue_q] && !used_failed[queue_q];
+  wire live = on && !used_failed;
   wire saved = state_q == SAVE && (!asked_q || read_left);
   // The next queue's turn begins as this one's ends.
   wire ends = state_q == IDLE || saved;
@@ -102,7 +102,7 @@ module vq_used #(
   wire [15:0] to = in_run_q ? run_q : index_q;
   wire to_wrap = in_run_q ? run_wrap_q : wrap_q;
   wire [15:0] slot = to & (size - 16'd1);
-  wire joins = gathered_q != 0 && gathered_q != PW'(PER_WRITE) && slot != 0 && slot == gather_at_q + 16'(gathered_q);
+  wire joins = gathered_q != 0 && gathered_q != PW'(PER_WRITE) && slot != 0 && slot == gather_end_q;
   wire flush = !packed_ring && gathered_q != 0 && !joins;
   wire [15:0] used_flags = {to_wrap, 7'd0, to_wrap, 5'd0, written != 0, 1'b0};
   wire [63:0] used_desc = {used_flags, head, written};
@@ -134,22 +134,25 @@ module vq_used #(
   assign read_valid = state_q == EVENT && live && write_idle && !read_full;
   assign read_address = packed_ring || !event_idx ? driver : driver + 64'd4 + {47'd0, size, 1'b0};
   assign read_length = packed_ring ? 16'd4 : 16'd2;
-  assign read_meta = {vector, event_idx, packed_ring, size, advanced_q, before_wrap_q, before_q, queue_q};
+  assign read_meta = META'({published_q + whole_q, vector, event_idx, packed_ring, size, advanced_q, before_wrap_q, before_q, queue_q});
 
   assign used_we = saved;
   // What was published since the last question, and from where on.
   wire unasked = advanced_q != 0 && !asked_q;
-  wire waits = asking[queue_q] && !answered;
+  wire waits = asking && !answered;
   assign used_next = {
     unasked ? {advanced_q, before_wrap_q, before_q} : 34'd0, published_q + whole_q, wrap_q, index_q
   };
   assign owes = saved && unasked && waits;
+  // Whether a completion came that the next turn takes.
+  wire there_too = phase == !next_at[OW] && !more;
+  wire [15:0] next_at = published_q + whole_q;
   assign again = saved && (more_q || (unasked && !waits));
   assign idle = ((state_q == LOAD || state_q == COPY || state_q == PUBLISH) && !live) ||
       (scanned_all && whole == 0 && state_next != EVENT) || saved;
   wire scanned_all = state_q == SCAN && (!there || seen_at_q == 16'(OUTSTANDING - 1) || (!more && seen_at_q >= 16'(BATCH - 1)));
   wire [15:0] whole = there && !more ? seen_at_q + 16'd1 : whole_q;
-  wire [2:0] state_next = whole != 0 ? COPY : advanced_q != 0 && !asking[queue_q] ? EVENT : IDLE;
+  wire [2:0] state_next = whole != 0 ? COPY : advanced_q != 0 && !asking ? EVENT : IDLE;
   assign note_at = state_q == LOAD ? used[32:17] : published_q + (scanned_all ? 16'd0 : step ? ptr_q + 16'd1 : ptr_q);
 
   always_ff @(posedge clk) begin
@@ -195,6 +198,7 @@ module vq_used #(
             end else begin
               if (gathered_q == 0) gather_at_q <= slot;
               gather_q[64*gathered_q[PW-2:0]+:64] <= {written, 16'd0, head};
+              gather_end_q <= slot + 16'd1;
               gathered_q <= gathered_q + 1'b1;
             end
           end
@@ -217,7 +221,7 @@ module vq_used #(
         if (!live) state_q <= IDLE;
         else if (write_grant) begin
           gathered_q <= 0;
-          if (!rest) state_q <= waits ? SAVE : EVENT;
+          if (!rest) state_q <= waits || (EVENT_POLICY != 0 && there_too) ? SAVE : EVENT;
         end
         EVENT:
         if (!live) state_q <= SAVE;

@@ -12,7 +12,8 @@ module vq_visit #(
     parameter HEADER = 1,
     parameter OUTSTANDING = 64,
     parameter VISIT_CHAINS = 256,
-    parameter PREFETCH = 16
+    parameter PREFETCH = 16,
+    parameter [8*QUEUES-1:0] WEIGHTS = 0
 ) (
     input wire clk,
     input wire rst_n,
@@ -26,9 +27,14 @@ module vq_visit #(
     input wire [31:0] commit,  // packed: descriptors and chains of the visits that have ended
     input wire [15:0] granted,
     input wire [15:0] retired,
-    input wire [QUEUES-1:0] on,
-    input wire [QUEUES-1:0] halted,
-    input wire [QUEUES-1:0] bell,
+    input wire [15:0] oldest,  // no chain before it is with the function
+    output wire oldest_we,
+    output wire [15:0] oldest_next,
+    output wire [15:0] age_at,  // of `queue`: whether it was completed, a cycle later
+    input wire age_phase,
+    input wire on,  // bits of `queue`
+    input wire halted,
+    input wire bell,
     output wire bell_clear,
     output wire busy_set,
     output wire busy_clear,
@@ -52,8 +58,11 @@ module vq_visit #(
     output wire [HEADER-1:0] header,
     input wire header_full
 );
-  localparam IDLE = 2'd0, DECIDE = 2'd1, ARM = 2'd2, READ = 2'd3;
-  reg [1:0] state_q;
+  localparam IDLE = 3'd0, DECIDE = 3'd1, ARM = 3'd2, READ = 3'd3, AGE = 3'd4, AGED = 3'd5;
+  localparam OW = $clog2(OUTSTANDING);
+  reg [2:0] state_q;
+  reg aged_q;
+  reg [15:0] oldest_q, wanted_q, emitted_q;
   reg [QW-1:0] queue_q;
   reg armed_q, wrote_q, stream_q, rang_q;
   reg [15:0] limit_q;
@@ -77,31 +86,63 @@ module vq_visit #(
   wire [15:0] emitted = packed_ring ? commit[15:0] : chain;
   wire [15:0] credits = granted - emitted;
   wire [15:0] room = 16'(OUTSTANDING) - (emitted - retired);
-  wire [15:0] least_now = credits < room ? credits : room;
+  wire [15:0] most_now = credits < room ? credits : room;
+  // What is known of chains has a place for so many behind the oldest that was not completed. Where that is the least,
+  // `oldest` is brought up to date first, as far as it matters.
+  wire [15:0] span = 16'(OUTSTANDING) - (emitted - oldest);
+  wire stale = !aged_q && span < most_now && oldest != emitted;
+  wire [15:0] least_now = most_now < span ? most_now : span;
   wire [15:0] least = least_now > ahead ? least_now - ahead : 16'd0;
-  wire [15:0] limit = least < 16'(VISIT_CHAINS) ? least : 16'(VISIT_CHAINS);
-  wire [15:0] window = size < 16'(PREFETCH) ? size : 16'(PREFETCH);
+  // A queue's weight is its visits in a row, which are one of as many chains.
+  wire [7:0] weight;
+  vq_weight #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .WEIGHTS(WEIGHTS)
+  ) weights (
+      .queue (queue_q),
+      .weight(weight)
+  );
+  wire [23:0] most = 24'(VISIT_CHAINS) * {16'd0, weight};
+  wire [15:0] limit = {8'd0, least} < most ? least : most[15:0];
+  wire [15:0] window;
+  vq_window #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .PREFETCH(PREFETCH),
+      .WEIGHTS(WEIGHTS)
+  ) windows (
+      .queue (queue_q),
+      .size  (size),
+      .window(window)
+  );
   // What is read was used once since the driver last wrote it: not further than a round ahead.
   wire streams = packed_ring && stream && limit >= window && {1'b0, ahead} + {1'b0, window} <= {1'b0, size};
-  wire live = on[queue_q] && !halted[queue_q];
+  wire live = on && !halted;
   wire unarmed = event_idx && !armed;
-  wire look = bell[queue_q] || more || unarmed;
-  wire go = live && least != 0 && look && (ahead == 0 || streams);
+  wire look = bell || more || unarmed;
+  wire go = live && !stale && least != 0 && look && (ahead == 0 || streams);
+  wire aging = live && stale && look;
+
+  wire older = age_phase == !oldest_q[OW] && oldest_q != emitted_q && oldest_q != wanted_q;
+  assign age_at = state_q == AGE ? oldest_q + {15'd0, older} : oldest;
+  assign oldest_we = state_q == AGE && on && !older;
+  assign oldest_next = oldest_q;
 
   assign context_queue = state_q == IDLE ? turn_queue : queue_q;
   assign turn_take = state_q == IDLE && turn_valid;
   assign busy_set = turn_take;
   assign queue = state_q == IDLE ? turn_queue : queue_q;
   assign bell_clear = state_q == DECIDE && go;
-  assign busy_clear = (state_q == DECIDE && !go) || (state_q != IDLE && state_q != DECIDE && !on[queue_q]);
+  assign busy_clear = (state_q == DECIDE && !go && !aging) || (state_q != IDLE && state_q != DECIDE && !on);
 
-  assign write_valid = state_q == ARM && on[queue_q];
+  assign write_valid = state_q == ARM && on;
   assign write_address = packed_ring ? device : device + 64'd4 + {45'd0, size, 3'd0};
   assign write_data = packed_ring ? {16'd2, wrap, avail[14:0]} : {16'd0, avail};
   assign write_packed = packed_ring;
 
   // A read behind the write: not asked for before the write has left. A packed ring's are asked for further on.
-  wire may = state_q == READ && on[queue_q] && !alloc_full && !header_full && (!wrote_q || (packed_ring ? write_ordered : write_idle));
+  wire may = state_q == READ && on && !alloc_full && !header_full && (!wrote_q || (packed_ring ? write_ordered : write_idle));
   assign read_valid = may && !packed_ring;
   assign read_address = driver + 64'd2;
   assign read_after = wrote_q;
@@ -119,20 +160,32 @@ module vq_visit #(
         IDLE:
         if (turn_valid) begin
           queue_q <= turn_queue;
+          aged_q  <= 0;
           state_q <= DECIDE;
         end
         DECIDE: begin
           limit_q <= limit;
           stream_q <= streams;
-          rang_q <= bell[queue_q];
-          wrote_q <= unarmed && !bell[queue_q] && !more;
-          armed_q <= armed || (unarmed && !bell[queue_q] && !more);
-          state_q <= !go ? IDLE : unarmed && !bell[queue_q] && !more ? ARM : READ;
+          rang_q <= bell;
+          wrote_q <= unarmed && !bell && !more;
+          armed_q <= armed || (unarmed && !bell && !more);
+          oldest_q <= oldest;
+          emitted_q <= emitted;
+          wanted_q <= emitted - 16'(OUTSTANDING) + most_now;
+          state_q <= aging ? AGE : !go ? IDLE : unarmed && !bell && !more ? ARM : READ;
         end
         ARM:
-        if (!on[queue_q]) state_q <= IDLE;
+        if (!on) state_q <= IDLE;
         else if (write_grant) state_q <= READ;
-        READ: if (!on[queue_q] || alloc) state_q <= IDLE;
+        READ: if (!on || alloc) state_q <= IDLE;
+        AGE:
+        if (!on) state_q <= IDLE;
+        else if (older) oldest_q <= oldest_q + 16'd1;
+        else begin
+          aged_q  <= 1;
+          state_q <= AGED;
+        end
+        AGED: state_q <= on ? DECIDE : IDLE;
         default: state_q <= IDLE;
       endcase
   end

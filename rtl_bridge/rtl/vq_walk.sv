@@ -1,5 +1,5 @@
 // Stage 4: takes the descriptors in availability order, follows chains and indirect tables, and emits segments. What
-// was fetched ahead is used where the chain goes there; the rest it reads itself, one read at a time. The only stage
+// was fetched ahead, by stage 3 or 3b, is used where the chain goes there; the rest it reads itself, one read at a time. The only stage
 // that emits segments and errors, so that none of a queue follows its error.
 `default_nettype none
 module vq_walk #(
@@ -11,15 +11,16 @@ module vq_walk #(
     parameter WALK = 35,
     parameter BATCH = 2,
     parameter INDIRECT_BATCH = 2,
-    parameter PREFETCH = 16
+    parameter PREFETCH = 16,
+    parameter [8*QUEUES-1:0] WEIGHTS = 0
 ) (
     input wire clk,
     input wire rst_n,
-    input wire [QUEUES-1:0] on,
-    input wire [QUEUES-1:0] halted,
-    input wire [QUEUES-1:0] failed,
-    input wire [QUEUES-1:0] epochs,
-    input wire [QUEUES-1:0] bells,
+    input wire on,  // bits of `queue`
+    input wire halted,
+    input wire failed,
+    input wire epoch_now,
+    input wire bell_now,
     input wire header_valid,
     input wire [HEADER-1:0] header,
     output wire header_pop,
@@ -28,6 +29,13 @@ module vq_walk #(
     input wire [DATA_WIDTH-1:0] token_data,
     input wire token_error,
     output wire token_pop,
+    // What was read behind the token.
+    input wire [6:0] token_chunks,
+    input wire chunk_valid,
+    input wire [23:0] chunk,
+    input wire [DATA_WIDTH-1:0] chunk_data,
+    input wire chunk_error,
+    output wire chunk_pop,
     output wire read_valid,
     input wire read_grant,
     output wire [63:0] read_address,
@@ -41,6 +49,8 @@ module vq_walk #(
     input wire fault_valid,
     input wire [QW-1:0] fault_queue,
     input wire [7:0] fault_code,
+    input wire fault_on,  // bits of `fault_queue`
+    input wire fault_failed,
     output wire fault_pop,
     // The chain table: head or buffer id, and descriptors, by number.
     output wire chain_we,
@@ -77,6 +87,7 @@ module vq_walk #(
     output reg [7:0] error_code
 );
   `include "virtio_boundary.svh"
+  localparam INDIRECT_BEAT = INDIRECT_BATCH < DATA_WIDTH / 128 ? INDIRECT_BATCH : DATA_WIDTH / 128;
   localparam [1:0] DESC = 2'd0, END = 2'd1;
   localparam IDLE = 4'd0, TOKEN = 4'd1, EVAL = 4'd2, ASK = 4'd3, WAIT = 4'd4, FAIL = 4'd5, REPORT = 4'd6,
       REPORTED = 4'd7, SAVE = 4'd8, SAVED = 4'd9, FAULT = 4'd10, LOAD = 4'd11;
@@ -102,6 +113,18 @@ module vq_walk #(
   reg [4:0] window_n_q;
   reg window_error_q, window_own_q;
   reg [7:0] code_q;
+  // Packed: the window that the chain with the table is in, and which descriptor of it that is.
+  reg [DATA_WIDTH-1:0] hold_q;
+  reg [15:0] hold_at_q;
+  reg [4:0] hold_n_q;
+  reg [1:0] sub_q;
+  // What was read behind the token and is not taken yet.
+  reg [6:0] chunks_q;
+  wire clean = chunks_q == 0;
+  wire [15:0] chunk_at = chunk[15:0];
+  wire [4:0] chunk_n = chunk[20:16];
+  wire chunk_table = chunk[21];
+  wire [1:0] chunk_sub = chunk[23:22];
 
   wire [1:0] token_kind = token[1:0];
   wire [15:0] token_at = token[17:2];
@@ -150,13 +173,28 @@ module vq_walk #(
   wire late = wrong == RING_ERROR_NEXT_OUT_OF_RANGE;
   wire chain_end = packed_q && in_table_q ? next_at == entries_q : !f_next;
 
+  wire [15:0] window;
+  vq_window #(
+      .QUEUES(QUEUES),
+      .QW(QW),
+      .PREFETCH(PREFETCH),
+      .WEIGHTS(WEIGHTS)
+  ) windows (
+      .queue (queue_q),
+      .size  (size_q),
+      .window(window)
+  );
   wire segment_free = !segment_valid || segment_ready;
   wire start = count_q == 0 && !in_table_q;
-  wire stop = !on[queue_q] || (start && halted[queue_q]);
+  wire stop = !on || (start && halted);
   wire too_long = count_q == size_q;
   wire not_yet = direct_packed && !window_error_q && !available;
-  wire take_ahead = direct_packed && !drop_q && token_valid && token_kind == DESC && token_at == at_q;
-  wire wait_ahead = direct_packed && !drop_q && !token_valid;
+  wire take_ahead = direct_packed && clean && !drop_q && token_valid && token_kind == DESC && token_at == at_q;
+  wire wait_ahead = direct_packed && (!clean || (!drop_q && !token_valid));
+  // A chunk for this chain, or one that is behind it; a token's are in the order of its descriptors.
+  wire mine = !clean && !direct_packed && chunk_table == in_table_q && (!packed_q || chunk_sub == sub_q);
+  wire past_it = !clean && (direct_packed || (packed_q && chunk_sub < sub_q));
+  wire fits = at_q >= chunk_at && at_q - chunk_at < {11'd0, chunk_n};
   wire judge = state_q == EVAL && !stop && !too_long && present;
   wire fetch = state_q == EVAL && !stop && !too_long && !present;
   wire emit = judge && !not_yet && (wrong == RING_ERROR_NONE || late) && !f_indirect && segment_free;
@@ -169,11 +207,19 @@ module vq_walk #(
 
   wire faulty = fault_valid && (state_q == IDLE || state_q == TOKEN);
   assign header_pop = state_q == IDLE && header_valid && !faulty;
-  assign token_pop = (state_q == TOKEN && token_valid && !faulty) || (fetch && take_ahead);
+  assign token_pop = (state_q == TOKEN && token_valid && clean && !faulty) || (fetch && take_ahead);
+  // The chunk is what a table begins with, or where the next descriptor is.
+  wire [15:0] go_to = packed_q ? ring_next[15:0] : d_next;
+  wire leaves = go_to < window_at_q || go_to - window_at_q >= {11'd0, window_n_q};
+  wire enters = judge && !not_yet && wrong == RING_ERROR_NONE && f_indirect && chunk_table && chunk_at == 0 &&
+      (!packed_q || chunk_sub == offset[1:0]);
+  wire follows = emit && !chain_end && !late && leaves && mine && go_to >= chunk_at && go_to - chunk_at < {11'd0, chunk_n};
+  wire take_chunk = chunk_valid && !clean && (enters || follows || (fetch && mine && fits));
+  assign chunk_pop = take_chunk || (chunk_valid && !clean && (state_q == TOKEN || (fetch && (mine || past_it))));
   assign fault_pop = state_q == FAULT;
 
   wire [27:0] left = entries_q - {12'd0, at_q};
-  wire [4:0] batch = in_table_q ? 5'(INDIRECT_BATCH) : 5'(BATCH);
+  wire [4:0] batch = in_table_q ? 5'(INDIRECT_BEAT) : 5'(BATCH);
   wire [4:0] n = left < {23'd0, batch} ? left[4:0] : batch;
   assign read_valid = state_q == ASK;
   assign read_address = table_q + {44'd0, at_q, 4'd0};
@@ -198,17 +244,20 @@ module vq_walk #(
   assign done = state_q == SAVED;
   assign walk = {more_q, armed_q, chain_q, wrap_q, avail_q};
   assign busy_clear = state_q == SAVED && packed_q && !stream_q;
-  assign again = state_q == SAVED && packed_q && on[queue_q] && !halted[queue_q] &&
-      (stale_q ? rang_q : more_q || bells[queue_q] || (event_q && !armed_q));
-  assign halt = (state_q == FAIL && segment_free && on[queue_q]) || (state_q == FAULT);
+  assign again = state_q == SAVED && packed_q && on && !halted &&
+      (stale_q ? rang_q : more_q || bell_now || (event_q && !armed_q));
+  assign halt = (state_q == FAIL && segment_free && on) || (state_q == FAULT);
   assign halt_queue = state_q == FAULT ? fault_queue : queue_q;
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       state_q <= IDLE;
+      chunks_q <= 0;
       segment_valid <= 0;
       error_valid <= 0;
     end else begin
+      if (token_pop) chunks_q <= token_chunks;
+      else if (chunk_pop) chunks_q <= chunks_q - 1'b1;
       if (segment_ready) segment_valid <= 0;
       if (error_ready) error_valid <= 0;
       case (state_q)
@@ -231,16 +280,16 @@ module vq_walk #(
         LOAD: begin
           chain_q <= emitted;
           position_q <= chain_q;
-          fetched_q <= chain_q + (size_q < 16'(PREFETCH) ? size_q : 16'(PREFETCH));
-          stale_q <= epoch_q != epochs[queue_q];
-          drop_q <= epoch_q != epochs[queue_q];
+          fetched_q <= chain_q + window;
+          stale_q <= epoch_q != epoch_now;
+          drop_q <= epoch_q != epoch_now;
           state_q <= TOKEN;
         end
         TOKEN:
         if (faulty) begin
           back_q  <= TOKEN;
           state_q <= FAULT;
-        end else if (token_valid) begin
+        end else if (token_valid && clean) begin
           count_q <= 0;
           slots_q <= 1;
           total_q <= 0;
@@ -260,7 +309,7 @@ module vq_walk #(
           if (token_kind == END) begin
             if (!drop_q) more_q <= token_code[0];
             state_q <= SAVE;
-          end else if (!drop_q && on[queue_q] && !halted[queue_q]) state_q <= token_kind == DESC ? EVAL : FAIL;
+          end else if (!drop_q && on && !halted) state_q <= token_kind == DESC ? EVAL : FAIL;
         end
         EVAL:
         if (stop) begin
@@ -276,7 +325,8 @@ module vq_walk #(
             window_n_q <= {1'b0, token_n};
             window_error_q <= token_error;
             window_own_q <= 0;
-          end else if (!wait_ahead) begin
+          end else if (mine || past_it || wait_ahead) begin  // it comes
+          end else begin
             if (direct_packed) drop_q <= 1;
             if (direct_packed) more_q <= 1;
             state_q <= ASK;
@@ -296,6 +346,10 @@ module vq_walk #(
           state_q <= FAIL;
         end else if (f_indirect) begin
           if (packed_q) head_q <= d_id;
+          hold_q <= window_q;
+          hold_at_q <= window_at_q;
+          hold_n_q <= window_n_q;
+          sub_q <= offset[1:0];
           slots_q <= 1;
           in_table_q <= 1;
           table_q <= d_addr;
@@ -337,8 +391,19 @@ module vq_walk #(
               more_q <= 1;
             end
             // The next chain of a packed ring may be in the window, too.
-            if (!packed_q || in_table_q || drop_q || limit_q == 16'd1 || offset + 16'd1 == {11'd0, window_n_q})
+            if (!packed_q || drop_q || limit_q == 16'd1 ||
+                (in_table_q ? {3'd0, sub_q} + 5'd1 == hold_n_q : offset + 16'd1 == {11'd0, window_n_q}))
               state_q <= TOKEN;
+            else if (in_table_q) begin
+              window_q <= hold_q;
+              window_at_q <= hold_at_q;
+              window_n_q <= hold_n_q;
+              window_error_q <= 0;
+              in_table_q <= 0;
+              table_q <= desc_q;
+              entries_q <= {12'd0, size_q};
+              at_q <= avail_next;
+            end
           end
         end
         ASK: if (read_grant) state_q <= WAIT;
@@ -355,7 +420,7 @@ module vq_walk #(
         if (segment_free) begin
           back_q <= TOKEN;
           drop_q <= 1;
-          if (!on[queue_q]) state_q <= TOKEN;
+          if (!on) state_q <= TOKEN;
           else begin
             if (!first_q) begin
               segment_valid <= 1;
@@ -369,13 +434,13 @@ module vq_walk #(
             end
             error_queue <= queue_q;
             error_code <= code_q;
-            state_q <= failed[queue_q] ? TOKEN : REPORT;
+            state_q <= failed ? TOKEN : REPORT;
           end
         end
         FAULT: begin
           error_queue <= fault_queue;
           error_code <= fault_code;
-          state_q <= !on[fault_queue] || failed[fault_queue] ? back_q : REPORT;
+          state_q <= !fault_on || fault_failed ? back_q : REPORT;
         end
         REPORT:
         if (!segment_valid) begin
@@ -386,6 +451,13 @@ module vq_walk #(
         SAVE: if (segment_free) state_q <= SAVED;
         default: state_q <= IDLE;
       endcase
+      if (take_chunk) begin
+        window_q <= chunk_data;
+        window_at_q <= chunk_at;
+        window_n_q <= chunk_n;
+        window_error_q <= chunk_error;
+        window_own_q <= 0;
+      end
     end
   end
 endmodule

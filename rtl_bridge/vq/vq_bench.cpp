@@ -362,6 +362,7 @@ void VqBench::observe() {
       throw std::runtime_error("a read does not fit a beat");
     if (read.event.after) read.barrier = writes_asked_;
     ++reads;
+    ++reads_of[read.event.kind];
     reads_[read.event.tag] = read;
   }
   if (d.err_valid && d.err_ready) {

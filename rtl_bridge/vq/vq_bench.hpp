@@ -78,6 +78,7 @@ public:
   /// In the order in which they were given.
   std::map<QueueIndex, std::vector<Done>> done;
   std::uint64_t reads = 0, segments = 0;
+  std::map<AccessKind, std::uint64_t> reads_of;
 
 private:
   struct Read {

@@ -3,6 +3,7 @@
 
 #include <Vvq_engine.h>
 
+#include <bit>
 #include <cstring>
 
 namespace virtio::rtl {
@@ -18,7 +19,6 @@ constexpr std::uint32_t outstanding = VIRTIO_VQ_OUTSTANDING;
 constexpr std::uint16_t queues = 4;
 constexpr std::uint32_t outstanding = 64;
 #endif
-using Words = std::array<std::uint32_t, data_bytes / 4>;
 
 template <class Pin> void put(Pin& pin, std::uint64_t value) {
   pin = static_cast<Pin>(value);
@@ -31,7 +31,8 @@ struct VqDut::Model : verilated::Clocked<Vvq_engine> {
 };
 
 VqDut::VqDut(std::uint64_t seed)
-    : model_(std::make_unique<Model>(static_cast<std::uint32_t>(seed % 0x7fff'ffff + 1))) {
+    : model_(std::make_unique<Model>(
+          static_cast<std::uint32_t>(seed == 0 ? 0 : seed % 0x7fff'ffff + 1))) {
   pins().rst_n = 0;
   for (int i = 0; i < 4; ++i) {
     model_->settle();
@@ -49,6 +50,9 @@ int VqDut::failed_assertions() const {
 }
 void VqDut::write_waves(const std::filesystem::path& file, std::uint64_t from, std::uint64_t to) {
   model_->write_waves(file, {.from = from, .to = to});
+}
+void VqDut::write_coverage(const std::filesystem::path& file) {
+  model_->write_coverage(file);
 }
 
 std::uint32_t VqDut::beat_bytes() const {
@@ -103,10 +107,8 @@ void VqDut::drive(const cosim::RingSide& bench) {
   if (e != nullptr) {
     put(d.rd_rsp_tag, e->tag);
     d.rd_rsp_status = static_cast<std::uint8_t>(e->status);
-    Words words{};
-    std::memcpy(words.data(), e->data.data(), e->data.size());
-    for (std::size_t i = 0; i < words.size(); ++i)
-      d.rd_rsp_data[i] = words[i];
+    std::memset(d.rd_rsp_data.data(), 0, data_bytes);
+    std::memcpy(d.rd_rsp_data.data(), e->data.data(), e->data.size());
   }
   e = bench.offer(Group::write_response);
   d.wr_rsp_valid = e != nullptr;
@@ -119,7 +121,7 @@ void VqDut::drive(const cosim::RingSide& bench) {
   if (e != nullptr) {
     put(d.cpl_queue, raw(e->queue));
     d.cpl_chain = e->chain;
-    d.cpl_generation = generations_[{raw(e->queue), e->chain}];
+    d.cpl_generation = e->generation;
     d.cpl_written = e->written;
     d.cpl_more = e->hints.more;
     d.cpl_full = e->hints.full;
@@ -135,8 +137,7 @@ void VqDut::drive(const cosim::RingSide& bench) {
 
 BoundaryEvent* VqDut::offers(Group group, bool valid, std::uint16_t queue) {
   if (!valid) return nullptr;
-  BoundaryEvent& e = said_[static_cast<std::size_t>(group)];
-  e = {};
+  BoundaryEvent& e = said_[static_cast<std::size_t>(group)]; // a group's fields are always the same
   e.group = group;
   e.queue = QueueIndex{queue};
   side_.offer(group) = &e;
@@ -150,6 +151,7 @@ void VqDut::look() {
     e->function = d.rsp_function;
     e->command = static_cast<Command>(d.rsp_command);
     e->code = static_cast<RingError>(d.rsp_code);
+    e->progress = {};
     if (e->command == Command::read_state) {
       e->progress.next_avail = {d.rsp_avail, d.rsp_avail_wrap != 0};
       e->progress.next_used = {d.rsp_used, d.rsp_used_wrap != 0};
@@ -170,15 +172,14 @@ void VqDut::look() {
     e->kind = static_cast<AccessKind>(d.wr_kind);
     e->address = GuestAddr{d.wr_address};
     e->fence = d.wr_fence;
-    std::array<std::byte, data_bytes> bytes;
-    for (std::size_t i = 0; i < data_bytes / 4; ++i)
-      std::memcpy(&bytes[4 * i], &d.wr_data[i], 4);
-    std::size_t end = data_bytes;
-    while (end > 0 && (d.wr_strobes >> (end - 1) & 1) == 0)
-      --end;
-    e->data.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end));
-    for (std::size_t i = 0; i < end; ++i)
-      e->strobes.push_back((d.wr_strobes >> i & 1) != 0);
+    const std::uint32_t strobes = d.wr_strobes;
+    const auto end = static_cast<std::size_t>(std::bit_width(strobes));
+    e->data.resize(end);
+    std::memcpy(e->data.data(), d.wr_data.data(), end);
+    e->strobes.clear();
+    if (!std::has_single_bit(std::uint64_t{strobes} + 1)) // not the first bytes all
+      for (std::size_t i = 0; i < end; ++i)
+        e->strobes.push_back((strobes >> i & 1) != 0);
   }
   if (auto* e = offers(Group::segment, d.seg_valid, d.seg_queue)) {
     e->function = d.seg_function;
@@ -189,7 +190,7 @@ void VqDut::look() {
     e->first = d.seg_first;
     e->last = d.seg_last;
     e->error = d.seg_error;
-    generations_[{d.seg_queue, d.seg_chain}] = d.seg_generation;
+    e->generation = d.seg_generation != 0;
   }
   if (auto* e = offers(Group::abort, d.abort_valid, d.abort_queue)) e->function = d.abort_function;
   if (auto* e = offers(Group::interrupt, d.int_valid, d.int_queue)) {

@@ -4,8 +4,8 @@
 #include <virtio/rtl/cosim/ring_pins.hpp>
 
 #include <filesystem>
-#include <map>
 #include <memory>
+#include <vector>
 
 class Vvq_engine;
 
@@ -13,7 +13,7 @@ namespace virtio::rtl {
 
 class VqDut final : public cosim::RingDut {
 public:
-  /// Out of its reset. Registers begin with what `seed` says.
+  /// Out of its reset. Registers begin with what `seed` says; 0: all zero.
   explicit VqDut(std::uint64_t seed = 1);
   ~VqDut() override;
 
@@ -26,12 +26,15 @@ public:
   std::uint32_t chains_with_function() const override;
   int failed_assertions() const override;
 
+  /// The model itself.
+  Vvq_engine& pins();
   /// Of the cycles from .. to, without the last. Before the first cycle.
   void write_waves(const std::filesystem::path& file, std::uint64_t from, std::uint64_t to);
+  /// Line and toggle counts, where the engine was built with them.
+  void write_coverage(const std::filesystem::path& file);
 
 private:
   struct Model;
-  Vvq_engine& pins();
   void drive(const cosim::RingSide& bench);
   void look();
   /// What the engine offers on a channel, to be filled in; null when it does not.
@@ -40,8 +43,6 @@ private:
   std::unique_ptr<Model> model_;
   cosim::RingSide side_;
   std::array<BoundaryEvent, cosim::num_groups> said_;
-  // The generation bit that a chain went to the function with.
-  std::map<std::pair<std::uint16_t, std::uint16_t>, bool> generations_;
 };
 
 } // namespace virtio::rtl

@@ -83,6 +83,18 @@ struct VqEngine : testing::Test {
     for (const Violation& v : scoreboard->violations())
       ADD_FAILURE() << v.message();
   }
+  /// A split ring with so many chains of one segment, not enabled yet.
+  QueueSetup fill(std::uint16_t q, std::uint16_t size, std::uint16_t chains) {
+    const QueueSetup s = place(q, size, {});
+    for (std::uint16_t i = 0; i < chains; ++i) {
+      bench->store(raw(s.desc) + 16ull * i, le64(0x9000));
+      bench->store(raw(s.desc) + 16ull * i + 8, le32(64));
+      bench->store(raw(s.desc) + 16ull * i + 12, le32(0));
+      bench->store(raw(split::avail_ring(s.driver, i)), le16(i));
+    }
+    bench->store(raw(split::avail_idx(s.driver)), le16(chains));
+    return s;
+  }
 };
 
 const FeatureSet split_ring{};
@@ -273,14 +285,7 @@ TEST_F(VqEngine, AFewCompletionsWaitForOthersAndABatchDoesNot) {
     VqBenchConfig config;
     config.stalls = config.work_spread = config.read_spread = config.write_spread = 0;
     restart(config);
-    const QueueSetup s = place(0, 16, split_ring);
-    for (std::uint16_t i = 0; i < chains; ++i) {
-      bench->store(raw(s.desc) + 16ull * i, le64(0x9000));
-      bench->store(raw(s.desc) + 16ull * i + 8, le32(64));
-      bench->store(raw(s.desc) + 16ull * i + 12, le32(0));
-      bench->store(raw(split::avail_ring(s.driver, i)), le16(i));
-    }
-    bench->store(raw(split::avail_idx(s.driver)), le16(chains));
+    const QueueSetup s = fill(0, 16, chains);
     EXPECT_EQ(bench->command(Command::enable, QueueIndex{0}, s).code, RingError::none);
     bench->credit(QueueIndex{0}, 8);
     bench->doorbell(QueueIndex{0});
@@ -297,6 +302,146 @@ TEST_F(VqEngine, AFewCompletionsWaitForOthersAndABatchDoesNot) {
       EXPECT_GT(took, VQ_USED_TIMEOUT / 2 - 10u);
       EXPECT_LT(took, VQ_USED_TIMEOUT + 40u);
     }
+    expect_clean();
+  }
+}
+#endif
+
+#ifndef VQ_WALKERS // 16
+// Index, entries, descriptors and tables: four answers of 300 cycles, and not one more for each
+// table.
+TEST_F(VqEngine, TablesOfSeveralChainsAreReadAtOnce) {
+  for (const bool packed : {false, true})
+    for (const std::uint16_t entries : {3, 8}) {
+      VqBenchConfig config;
+      config.stalls = config.read_spread = 0;
+      config.read_latency = 300;
+      restart(config);
+      QueueSetup s = fill(0, 64, 16);
+      s.features.set(VIRTIO_F_INDIRECT_DESC);
+      if (packed) s.features.set(VIRTIO_F_RING_PACKED);
+      for (std::uint16_t i = 0; i < 16; ++i) {
+        const std::uint64_t at = raw(s.desc) + 16ull * i, table = 0xa000 + 128ull * i;
+        bench->store(at, le64(table));
+        bench->store(at + 8, le32(16u * entries));
+        bench->store(at + 12, le16(packed ? i : VIRTQ_DESC_F_INDIRECT));
+        bench->store(at + 14,
+                     le16(packed ? VIRTQ_DESC_F_INDIRECT | packed::VIRTQ_DESC_F_AVAIL : 0));
+        for (std::uint16_t k = 0; k < entries; ++k) {
+          bench->store(table + 16ull * k, le64(0x9000));
+          bench->store(table + 16ull * k + 8, le32(64));
+          bench->store(table + 16ull * k + 12, le16(!packed && k + 1 < entries));
+          bench->store(table + 16ull * k + 14,
+                       le16(static_cast<std::uint16_t>(packed ? 0 : k + 1)));
+        }
+      }
+      std::uint64_t chains = 0;
+      bench->on_chain = [&](QueueIndex, const VqBench::FunctionChain& c) {
+        ++chains;
+        EXPECT_EQ(c.segments.size(), entries);
+      };
+      EXPECT_EQ(bench->command(Command::enable, QueueIndex{0}, s).code, RingError::none);
+      bench->credit(QueueIndex{0}, 16);
+      bench->doorbell(QueueIndex{0});
+      const std::uint64_t since = bench->cycle();
+      while (chains < 16 && bench->cycle() < since + 20'000)
+        bench->tick();
+      const unsigned answers = (packed ? 2 : 4) + (entries > 4 ? 1 : 0); // 32 such reads at once
+      EXPECT_LT(bench->cycle() - since, answers * 300 + 16u * entries + 200);
+      expect_clean();
+    }
+}
+#endif
+
+#ifdef VQ_INTERRUPT_TIMEOUT // and batches of 4
+struct Held : VqEngine {
+  const QueueIndex q{0};
+  QueueSetup s;
+  /// The function completes so many chains at once; returns when they are used.
+  void complete(std::uint16_t chains) {
+    VqBenchConfig config;
+    config.stalls = config.work_spread = config.read_spread = config.write_spread = 0;
+    restart(config);
+    s = fill(0, 64, chains);
+    bench->hold_completions(true);
+    EXPECT_EQ(bench->command(Command::enable, q, s).code, RingError::none);
+    bench->credit(q, 64);
+    bench->doorbell(q);
+    run(1000);
+    interrupts.clear();
+    bench->hold_completions(false);
+    while (bench->load<le16>(raw(split::used_idx(s.device))) != chains)
+      bench->tick();
+  }
+  std::uint64_t cycles_to_interrupt() {
+    const std::uint64_t since = bench->cycle();
+    while (interrupts[q] == 0 && bench->cycle() < since + 1000)
+      bench->tick();
+    return bench->cycle() - since;
+  }
+};
+
+TEST_F(Held, FewChainsAreSignalledAfterTheTimeoutAndManyAtOnce) {
+  complete(4);
+  const std::uint64_t few = cycles_to_interrupt();
+  EXPECT_GE(few, VQ_INTERRUPT_TIMEOUT - 4u);
+  EXPECT_LT(few, VQ_INTERRUPT_TIMEOUT + 40u);
+  expect_clean();
+  EXPECT_EQ(interrupts[q], 1u);
+  complete(8);
+  EXPECT_LT(cycles_to_interrupt(), 40u);
+  expect_clean();
+  EXPECT_EQ(interrupts[q], 1u);
+  // A reset takes what is held.
+  complete(4);
+  run(50);
+  reset(q);
+  run(1000);
+  EXPECT_EQ(interrupts[q], 0u);
+  EXPECT_EQ(bench->command(Command::enable, q, s).code, RingError::none);
+  run(1000);
+  EXPECT_EQ(interrupts[q], 0u);
+  expect_clean();
+}
+
+TEST_F(Held, OneQuestionBehindTheLastOfSeveralWriteBacks) {
+  complete(16);
+  EXPECT_LT(cycles_to_interrupt(), 60u);
+  expect_clean();
+  EXPECT_EQ(bench->reads_of[AccessKind::driver_event], 1u);
+  EXPECT_EQ(interrupts[q], 1u);
+}
+#endif
+
+#ifdef VQ_WEIGHTS // 1, 2 and 4
+TEST_F(VqEngine, ASaturatedEngineIsSharedByWeight) {
+  for (const bool packed : {false, true}) {
+    VqBenchConfig config;
+    config.stalls = 75;
+    config.work = config.work_spread = 0;
+    config.read_latency = config.read_spread = config.write_latency = config.write_spread = 1;
+    restart(config);
+    std::map<unsigned, int> chains;
+    int all = 0;
+    bench->on_chain = [&](QueueIndex q, const VqBench::FunctionChain&) {
+      if (all++ < 400) ++chains[raw(q)];
+    };
+    for (std::uint16_t q = 1; q < 4; ++q) {
+      QueueSetup s = fill(q, 512, 512);
+      if (packed) {
+        s.features.set(VIRTIO_F_RING_PACKED);
+        for (std::uint16_t i = 0; i < 512; ++i)
+          bench->store(raw(s.desc) + 16ull * i + 14, le16(packed::VIRTQ_DESC_F_AVAIL));
+      }
+      EXPECT_EQ(bench->command(Command::enable, QueueIndex{q}, s).code, RingError::none);
+      bench->credit(QueueIndex{q}, 512);
+    }
+    for (std::uint16_t q = 1; q < 4; ++q)
+      bench->doorbell(QueueIndex{q});
+    run(20'000);
+    EXPECT_NEAR(chains[1], 400 / 7, 20);
+    EXPECT_NEAR(chains[2], 400 * 2 / 7, 30);
+    EXPECT_NEAR(chains[3], 400 * 4 / 7, 40);
     expect_clean();
   }
 }
