@@ -73,8 +73,8 @@ void AxiToTlm::work() {
 
 TlmToAxi::TlmToAxi(sc_core::sc_module_name name, const Params& params, Axi4Wires& subordinate)
     : TickedModule(name, params.period), socket("socket"), subordinate_(subordinate),
-      initiator_(params.axi), checker_(this->name(), {.bus_bytes = params.axi.bus_bytes}),
-      requests_("requests") {
+      size_(params.size), initiator_(params.axi),
+      checker_(this->name(), {.bus_bytes = params.axi.bus_bytes}), requests_("requests") {
   socket.register_b_transport(this, &TlmToAxi::b_transport);
   socket.register_nb_transport_fw(this, &TlmToAxi::nb_transport_fw);
   SC_HAS_PROCESS(TlmToAxi);
@@ -114,7 +114,7 @@ bool TlmToAxi::refused(tlm_generic_payload& payload) const {
 
 /// Reads with byte enables read all, and leave the bytes that are not enabled as they are.
 void TlmToAxi::issue(tlm_generic_payload& payload, bus::Axi4Initiator::Done done) {
-  bus::AxiCall call{.write = payload.is_write(), .address = payload.get_address()};
+  bus::AxiCall call{.write = payload.is_write(), .address = payload.get_address(), .size = size_};
   const auto* bytes = reinterpret_cast<const std::byte*>(payload.get_data_ptr());
   call.data.assign(bytes, bytes + payload.get_data_length());
   const auto enabled = [&payload](std::size_t i) {

@@ -67,6 +67,7 @@ public:
   struct Params {
     sc_core::sc_time period{};
     bus::Axi4Initiator::Params axi{};
+    std::optional<std::uint8_t> size{}; ///< of every beat, as AxiCall::size
   };
 
   tlm_utils::simple_target_socket<TlmToAxi> socket;
@@ -84,6 +85,7 @@ private:
   void respond();
 
   Axi4Wires& subordinate_;
+  std::optional<std::uint8_t> size_;
   bus::Axi4Initiator initiator_;
   bus::Axi4Checker checker_;
   bus::Axi4Pins pins_;
