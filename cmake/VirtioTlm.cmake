@@ -22,6 +22,10 @@ function(virtio_tlm_target name)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Werror)
   # g++ 12 with sanitizers takes the vectors inside an optional for uninitialised.
   target_compile_options(${name} PRIVATE $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Asan>>:-Wno-maybe-uninitialized>)
+  get_target_property(type ${name} TYPE)
+  if(type STREQUAL EXECUTABLE AND CMAKE_BUILD_TYPE STREQUAL Asan AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/asan_main_stack.cpp)
+  endif()
 endfunction()
 
 function(virtio_tlm_library name)

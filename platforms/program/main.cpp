@@ -104,12 +104,23 @@ int params(const std::string& component) {
   return code(ExitCode::done);
 }
 
+// With coverage of the RTL, the program whose RTL counts, where it is built.
+int cosim(std::vector<char*> arguments) {
+  const bool counted = std::any_of(arguments.begin(), arguments.end(), [](std::string_view word) {
+    return word.starts_with("--rtl-coverage");
+  });
+  if (counted)
+    if (const auto program = executable("virtio-tlm-cosim-coverage"))
+      return start(program, std::move(arguments));
+  return start(executable("virtio-tlm-cosim"), std::move(arguments));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   // Its arguments are its own.
   if (argc > 1 && std::string_view(argv[1]) == "cosim")
-    return start(executable("virtio-tlm-cosim"), std::vector<char*>(argv + 2, argv + argc));
+    return cosim(std::vector<char*>(argv + 2, argv + argc));
   CLI::App app("SystemC platforms with virtio devices, described by a TOML file");
   app.set_version_flag("--version", "virtio-tlm " VIRTIO_TLM_VERSION, "Print the version");
   app.require_subcommand(1);

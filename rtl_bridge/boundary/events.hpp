@@ -70,6 +70,7 @@ struct BoundaryEvent {
   std::vector<bool> strobes; ///< write request; empty: all bytes
 
   std::uint16_t chain = 0;   ///< segment, completion: number in availability order, modulo 2^16
+  bool generation = false;   ///< segment; completion: that of its chain's segments
   bool writable = false;     ///< segment: device-writable
   bool first = false;        ///< segment: of its chain
   bool last = false;         ///< segment: of its chain; read response: last beat of its tag

@@ -6,7 +6,7 @@ namespace virtio::rtl::cosim {
 
 ModelRingDut::ModelRingDut(std::uint16_t num_queues, const std::optional<RingEngineParams>& timed,
                            Fault fault)
-    : num_queues_(num_queues), fault_(std::move(fault)) {
+    : num_queues_(num_queues), of_queue_(num_queues), fault_(std::move(fault)) {
   never_maps();
   if (timed)
     engine_ = std::make_unique<TimedRingEngine>("dut", executor_, *this, num_queues, *this, *timed);
@@ -17,9 +17,10 @@ ModelRingDut::~ModelRingDut() {
   engine_.reset();
 }
 
-BoundaryEvent ModelRingDut::of(Group group, QueueIndex queue) {
+BoundaryEvent ModelRingDut::of(Group group, QueueIndex queue) const {
   BoundaryEvent e;
   e.group = group;
+  e.function = of_queue_[raw(queue)].function;
   e.queue = queue;
   return e;
 }
@@ -37,13 +38,16 @@ void ModelRingDut::on_chain(Chain& chain) {
     e.writable = i >= chain.readable_pieces;
     e.first = i == 0;
     e.last = i + 1 == chain.pieces.size();
+    e.generation = of_queue_[raw(chain.queue)].generation;
     say(others_, std::move(e));
   }
   chains_[{raw(chain.queue), chain.id}] = &chain;
 }
 
 void ModelRingDut::on_interrupt(QueueIndex queue) {
-  say(others_, of(Group::interrupt, queue));
+  BoundaryEvent e = of(Group::interrupt, queue);
+  e.vector = of_queue_[raw(queue)].vector;
+  say(others_, std::move(e));
 }
 
 void ModelRingDut::on_ring_error(QueueIndex queue, RingError error) {
@@ -74,6 +78,8 @@ void ModelRingDut::take_command(const BoundaryEvent& event) {
   e.group = Group::response;
   switch (event.command) {
   case Command::enable:
+    of_queue_[raw(event.queue)] = {event.function, event.vector,
+                                   !of_queue_[raw(event.queue)].generation};
     e.code = engine_->enable(event.queue, event.setup);
     break;
   case Command::reset: {
@@ -107,7 +113,8 @@ void ModelRingDut::take(const BoundaryEvent& event) {
     return engine_->credit(event.queue, event.count);
   case Group::completion: {
     const auto found = chains_.find({raw(event.queue), event.chain});
-    if (found == chains_.end()) return;
+    if (found == chains_.end() || event.generation != of_queue_[raw(event.queue)].generation)
+      return;
     Chain& chain = *found->second;
     chains_.erase(found);
     return engine_->complete(chain, event.written, event.hints);

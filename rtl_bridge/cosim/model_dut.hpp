@@ -14,7 +14,7 @@
 
 namespace virtio::rtl::cosim {
 
-class ModelRingDut final : public RingDut, public RingEngineClient, public DmaPort {
+class ModelRingDut : public RingDut, public RingEngineClient, public DmaPort {
 public:
   /// Changes what the engine says before it is said, or swallows it (false).
   using Fault = std::function<bool(BoundaryEvent&)>;
@@ -45,9 +45,15 @@ private:
   void say(std::deque<BoundaryEvent>& where, BoundaryEvent event);
   void take(const BoundaryEvent& event);
   void take_command(const BoundaryEvent& event);
-  static BoundaryEvent of(Group group, QueueIndex queue);
+  BoundaryEvent of(Group group, QueueIndex queue) const;
 
   std::uint16_t num_queues_;
+  struct OfQueue { // as it was enabled last
+    std::uint16_t function = 0;
+    std::uint16_t vector = 0;
+    bool generation = false;
+  };
+  std::vector<OfQueue> of_queue_;
   Fault fault_;
   Executor executor_;
   std::unique_ptr<RingEngine> engine_;

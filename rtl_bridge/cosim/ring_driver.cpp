@@ -10,10 +10,11 @@ namespace virtio::rtl::cosim {
 namespace {
 
 constexpr std::array<const char*, num_mistakes> mistake_names{
-    "none", "order",        "loop",   "next",       "head", "jump",
-    "wrap", "table_length", "nested", "table_next", "sum",  "no_feature"};
+    "none",         "order",  "loop",       "next", "head",       "jump",      "wrap",
+    "table_length", "nested", "table_next", "sum",  "no_feature", "table_wrap"};
 constexpr std::uint64_t page = 4096;
 constexpr std::uint32_t table_bytes = 1024; // of one id
+constexpr std::uint16_t most_tables = 1024; // more ids than that are not under way in large rings
 
 constexpr std::uint64_t up(std::uint64_t bytes) {
   return (bytes + page - 1) / page * page;
@@ -32,36 +33,47 @@ const char* name(Mistake mistake) {
 
 std::uint64_t RingDriver::bytes_of(std::uint16_t size) {
   return up(split::desc_bytes(size)) + up(split::avail_bytes(size)) + up(split::used_bytes(size)) +
-         up(std::uint64_t{table_bytes} * size);
+         up(std::uint64_t{table_bytes} * std::min(size, most_tables));
 }
 
-RingDriver::RingDriver(std::span<std::byte> memory, std::uint64_t base, std::uint16_t size,
-                       FeatureSet features, RingIndex start)
-    : memory_(memory), base_(base), desc_(base), driver_(desc_ + up(split::desc_bytes(size))),
-      device_(driver_ + up(split::avail_bytes(size))),
+std::uint64_t RingDriver::offset_of_available(std::uint16_t size) {
+  return up(split::desc_bytes(size));
+}
+
+std::uint64_t RingDriver::offset_of_used(std::uint16_t size) {
+  return offset_of_available(size) + up(split::avail_bytes(size));
+}
+
+RingDriver::RingDriver(std::span<std::byte> memory, std::uint64_t origin, std::uint64_t base,
+                       std::uint16_t size, FeatureSet features, RingIndex start)
+    : memory_(memory), origin_(origin), base_(base), desc_(base),
+      driver_(desc_ + up(split::desc_bytes(size))), device_(driver_ + up(split::avail_bytes(size))),
       tables_(device_ + up(split::used_bytes(size))), size_(size), features_(features),
       start_(start), packed_(features.has(VIRTIO_F_RING_PACKED)) {}
 
 template <class T> void RingDriver::store(std::uint64_t at, T value) {
-  std::memcpy(&memory_[at], static_cast<const void*>(&value), sizeof value);
+  std::memcpy(&memory_[at - origin_], static_cast<const void*>(&value), sizeof value);
 }
 template <class T> T RingDriver::load(std::uint64_t at) const {
   T value;
-  std::memcpy(static_cast<void*>(&value), &memory_[at], sizeof value);
+  std::memcpy(static_cast<void*>(&value), &memory_[at - origin_], sizeof value);
   return value;
 }
 std::uint64_t RingDriver::table_at(std::uint16_t id) const {
-  return tables_ + std::uint64_t{table_bytes} * id;
+  return tables_ + std::uint64_t{table_bytes} * (id % most_tables);
 }
 
 QueueSetup RingDriver::set_up() {
-  std::fill_n(memory_.begin() + static_cast<std::ptrdiff_t>(base_), bytes_of(size_), std::byte{});
+  std::fill_n(memory_.begin() + static_cast<std::ptrdiff_t>(base_ - origin_), bytes_of(size_),
+              std::byte{});
   chains_.clear();
   free_.clear();
   free_ids_.clear();
   for (std::uint16_t i = 0; i < size_; ++i) {
-    free_.push_back(i);
-    free_ids_.push_back(i);
+    // As if the ring had been in use up to where it starts.
+    const auto id = static_cast<std::uint16_t>((start_.index + i) % size_);
+    free_.push_back(id);
+    free_ids_.push_back(id);
   }
   entries_ = shown_ = used_ = start_.index;
   next_ = next_used_ = published_ = start_;
@@ -105,6 +117,7 @@ bool RingDriver::possible(Mistake mistake, bool indirect) const {
   case Mistake::table_length:
   case Mistake::nested:
   case Mistake::table_next:
+  case Mistake::table_wrap:
     return indirect;
   case Mistake::loop:
     return !indirect;
@@ -197,7 +210,7 @@ void RingDriver::add_split(Sent& chain, bool indirect, Mistake mistake) {
   for (std::size_t i = 0; i < n; ++i) {
     split::Desc d;
     if (indirect) {
-      d.addr = table_at(chain.id);
+      d.addr = mistake == Mistake::table_wrap ? ~0ull - 4 : table_at(chain.id);
       d.len = write_table(chain, mistake);
       d.flags = static_cast<std::uint16_t>(
           split::VIRTQ_DESC_F_INDIRECT |
@@ -216,8 +229,9 @@ void RingDriver::add_split(Sent& chain, bool indirect, Mistake mistake) {
     }
     store(desc_ + 16u * chain.descriptors[i], d);
   }
-  const std::uint16_t entry =
-      mistake == Mistake::head ? static_cast<std::uint16_t>(size_ + 3) : chain.id;
+  const std::uint16_t entry = mistake == Mistake::head
+                                  ? static_cast<std::uint16_t>(size_ + chain.number % 2 * 3)
+                                  : chain.id;
   store(driver_ + 4 + 2u * (entries_ & (size_ - 1u)), le16(entry));
   ++entries_;
   if (mistake == Mistake::jump) entries_ = static_cast<std::uint16_t>(used_ + size_ + 9);
@@ -232,7 +246,7 @@ void RingDriver::add_packed(Sent& chain, bool indirect, Mistake mistake) {
     const bool last = i + 1 == chain.slots;
     std::uint16_t flags = 0;
     if (indirect) {
-      d.addr = table_at(chain.id);
+      d.addr = mistake == Mistake::table_wrap ? ~0ull - 4 : table_at(chain.id);
       d.len = write_table(chain, mistake);
       flags = static_cast<std::uint16_t>(
           split::VIRTQ_DESC_F_INDIRECT |

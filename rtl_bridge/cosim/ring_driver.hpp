@@ -29,8 +29,9 @@ enum class Mistake : std::uint8_t {
   table_next,   ///< an indirect descriptor that has a next
   sum,          ///< a chain of more than 2^32 bytes
   no_feature,   ///< an indirect descriptor that was not negotiated
+  table_wrap,   ///< an indirect table wraps past the end of the address space
 };
-inline constexpr std::size_t num_mistakes = 12;
+inline constexpr std::size_t num_mistakes = 13;
 std::optional<Mistake> mistake_of(const std::string& name);
 const char* name(Mistake mistake);
 
@@ -42,10 +43,14 @@ struct DriverSegment {
 
 class RingDriver {
 public:
-  /// The ring takes `bytes_of(size)` bytes from `base` on; guest addresses are offsets in `memory`.
-  RingDriver(std::span<std::byte> memory, std::uint64_t base, std::uint16_t size,
-             FeatureSet features, RingIndex start);
+  /// The ring takes `bytes_of(size)` bytes from the guest address `base` on; `memory` is at
+  /// `origin`.
+  RingDriver(std::span<std::byte> memory, std::uint64_t origin, std::uint64_t base,
+             std::uint16_t size, FeatureSet features, RingIndex start);
   static std::uint64_t bytes_of(std::uint16_t size);
+  /// Of those bytes, from the descriptors at the front on.
+  static std::uint64_t offset_of_available(std::uint16_t size);
+  static std::uint64_t offset_of_used(std::uint16_t size);
 
   /// Writes an empty ring. Everything before is forgotten.
   QueueSetup set_up();
@@ -99,7 +104,7 @@ private:
   std::uint64_t table_at(std::uint16_t id) const;
 
   std::span<std::byte> memory_;
-  std::uint64_t base_, desc_, driver_, device_, tables_;
+  std::uint64_t origin_, base_, desc_, driver_, device_, tables_;
   std::uint16_t size_;
   FeatureSet features_;
   RingIndex start_;

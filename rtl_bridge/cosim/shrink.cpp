@@ -6,6 +6,10 @@ namespace virtio::rtl::cosim {
 
 namespace {
 
+std::uint64_t weight_of(const Shrinkable& bench, const Stimulus& stimulus) {
+  return bench.weight ? bench.weight(stimulus) : stimulus.items.size();
+}
+
 class Shrinker {
 public:
   Shrinker(const Stimulus& failing, const Finding& finding, const Shrinkable& bench,
@@ -19,6 +23,7 @@ public:
       changed = leave_out();
       changed = simplify_settings() || changed;
       changed = simplify_items() || changed;
+      if (!changed) changed = reseed();
     }
     best_.complete = !exhausted();
     return std::move(best_);
@@ -53,12 +58,14 @@ private:
     return changed;
   }
 
-  bool without(std::size_t at, std::size_t length) {
+  bool without(std::size_t at, std::size_t length) { return keeps(left_out(at, length)); }
+
+  Stimulus left_out(std::size_t at, std::size_t length) const {
     Stimulus smaller = best_.stimulus;
     const auto first = smaller.items.begin() + static_cast<std::ptrdiff_t>(at);
     const std::size_t count = std::min(length, smaller.items.size() - at);
     smaller.items.erase(first, first + static_cast<std::ptrdiff_t>(count));
-    return keeps(std::move(smaller));
+    return smaller;
   }
 
   bool simplify_settings() {
@@ -92,6 +99,42 @@ private:
     return false;
   }
 
+  std::uint64_t weight(const Stimulus& stimulus) const { return weight_of(bench_, stimulus); }
+
+  /// What is one step lighter.
+  std::vector<Stimulus> lighter() const {
+    std::vector<Stimulus> all;
+    const Stimulus& best = best_.stimulus;
+    for (std::size_t length = best.items.size(); length != 0; length /= 2)
+      for (std::size_t at = 0; at < best.items.size(); at += length)
+        all.push_back(left_out(at, length));
+    if (bench_.simpler_settings)
+      for (Stimulus& s : bench_.simpler_settings(best))
+        all.push_back(std::move(s));
+    for (std::size_t at = 0; at < best.items.size(); ++at)
+      for (Item& item : bench_.simpler(best.items[at])) {
+        all.push_back(best);
+        all.back().items[at] = std::move(item);
+      }
+    const std::uint64_t now = weight(best);
+    std::erase_if(all, [&](const Stimulus& s) { return weight(s) >= now; });
+    return all;
+  }
+
+  bool reseed() {
+    if (!bench_.reseeded || weight(best_.stimulus) <= limits_.few) return false;
+    const auto end = std::min(end_, std::chrono::steady_clock::now() + limits_.reseeded_time);
+    const std::vector<Stimulus> candidates = lighter();
+    unsigned runs = 0;
+    for (std::uint64_t n = 1; !candidates.empty(); ++n)
+      for (const Stimulus& s : candidates) {
+        if (runs++ >= limits_.reseeded_runs || std::chrono::steady_clock::now() >= end)
+          return false;
+        if (keeps(bench_.reseeded(s, n))) return true;
+      }
+    return false;
+  }
+
   const Shrinkable& bench_;
   const ShrinkLimits& limits_;
   const ShrinkProgress& progress_;
@@ -104,6 +147,26 @@ private:
 Shrunk shrink(const Stimulus& failing, const Finding& finding, const Shrinkable& bench,
               const ShrinkLimits& limits, const ShrinkProgress& progress) {
   return Shrinker(failing, finding, bench, limits, progress).run();
+}
+
+Shrunk smallest(const Stimulus& failing, const Finding& finding, const Shrinkable& bench,
+                const ShrinkLimits& limits, const OtherCases& others,
+                const ShrinkProgress& progress) {
+  Shrunk small = shrink(failing, finding, bench, limits, progress);
+  ShrinkLimits shorter = limits;
+  shorter.runs /= 4;
+  shorter.time = others.time / 2;
+  const auto end = std::chrono::steady_clock::now() + others.time;
+  for (std::uint64_t n = 1; n <= others.count; ++n) {
+    const std::uint64_t weight = weight_of(bench, small.stimulus);
+    if (weight <= limits.few || std::chrono::steady_clock::now() >= end) break;
+    const Stimulus other = others.nth(n);
+    const auto found = bench.run(other);
+    if (!found || found->rule != finding.rule) continue;
+    Shrunk smaller = shrink(other, *found, bench, shorter, progress);
+    if (weight_of(bench, smaller.stimulus) < weight) small = std::move(smaller);
+  }
+  return small;
 }
 
 } // namespace virtio::rtl::cosim

@@ -17,6 +17,11 @@ std::uint64_t Stimulus::number(const std::string& name, std::uint64_t fallback) 
   return error == std::errc{} && end == text.data() + text.size() ? value : fallback;
 }
 
+Stimulus reseeded(Stimulus stimulus, std::uint64_t n) {
+  stimulus.settings["seed"] = std::to_string(n);
+  return stimulus;
+}
+
 std::string to_text(const Stimulus& stimulus) {
   std::string text;
   for (const auto& [name, value] : stimulus.settings)

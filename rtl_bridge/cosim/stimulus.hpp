@@ -29,6 +29,9 @@ struct Stimulus {
   bool operator==(const Stimulus&) const = default;
 };
 
+/// With the setting "seed" n: the same items and other random numbers.
+Stimulus reseeded(Stimulus stimulus, std::uint64_t n);
+
 /// The text of a file, and back. An error names the line.
 std::string to_text(const Stimulus& stimulus);
 tl::expected<Stimulus, std::string> parse_stimulus(const std::string& text);

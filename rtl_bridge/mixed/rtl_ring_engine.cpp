@@ -42,6 +42,7 @@ struct RtlRingEngine::Queue {
   std::unordered_map<std::uint16_t, Chain*> with_function; // by number
   std::deque<Chain> chains;                                // pool
   std::vector<Chain*> free_chains;
+  bool generation = false; // of its chains
 };
 
 RtlRingEngine::RtlRingEngine(std::string name, Executor& executor, DmaPort& port,
@@ -198,6 +199,7 @@ void RtlRingEngine::complete(Chain& chain, std::uint32_t written, CompletionHint
   q.with_function.erase(chain.id);
   BoundaryEvent event = of(Group::completion, q);
   event.chain = chain.id;
+  event.generation = q.generation;
   event.written = written;
   event.hints = hints;
   q.free_chains.push_back(&chain);
@@ -370,6 +372,7 @@ void RtlRingEngine::on_response(const BoundaryEvent& event) {
 
 void RtlRingEngine::on_segment(const BoundaryEvent& event) {
   Queue& q = at(event.queue);
+  q.generation = event.generation;
   if (event.first) {
     if (q.free_chains.empty()) q.free_chains.push_back(&q.chains.emplace_back());
     q.building = q.free_chains.back();

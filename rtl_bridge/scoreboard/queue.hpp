@@ -4,8 +4,11 @@
 #include <virtio/rtl/scoreboard/chain_decoder.hpp>
 #include <virtio/rtl/scoreboard/ring_scoreboard.hpp>
 
+#include <algorithm>
 #include <deque>
+#include <map>
 #include <set>
+#include <utility>
 
 namespace virtio::rtl {
 
@@ -17,6 +20,7 @@ struct RingScoreboard::Queue {
     std::uint16_t head = 0;
     std::uint16_t slots = 1;
     std::uint32_t written = 0;
+    bool generation = false;
     CompletionHints hints;
   };
   /// `count` chains were proved available at `when`.
@@ -29,11 +33,40 @@ struct RingScoreboard::Queue {
     std::array<std::byte, 16> bytes{};
     std::uint16_t written = 0; // a bit for each byte
     std::uint64_t when = 0;
+    std::uint64_t write = 0; // the write that marked it
   };
   struct UsedWrite {
     std::uint16_t tag = 0;
     std::uint64_t advanced = 0; // behind it
     bool ordered = false;
+    std::uint64_t issued = 0;
+  };
+  /// Indirect tables that descriptors named, by address; old ones are forgotten.
+  class Tables {
+  public:
+    void add(GuestAddr at, std::uint64_t bytes) {
+      if (recent_.size() == most) before_ = std::exchange(recent_, {});
+      auto& known = recent_[raw(at)];
+      known = std::max(known, bytes);
+    }
+    bool hold(GuestAddr at, std::uint64_t bytes) const {
+      return hold(recent_, at, bytes) || hold(before_, at, bytes);
+    }
+
+  private:
+    using Lengths = std::map<std::uint64_t, std::uint64_t>;
+    static constexpr std::size_t most = 4096;
+    static bool hold(const Lengths& tables, GuestAddr at, std::uint64_t bytes) {
+      // The nearest that begins before it, or one that reaches over that.
+      auto found = tables.upper_bound(raw(at));
+      for (int i = 0; i < 8 && found != tables.begin(); ++i) {
+        --found;
+        const std::uint64_t offset = raw(at) - found->first;
+        if (offset < found->second && bytes <= found->second - offset) return true;
+      }
+      return false;
+    }
+    Lengths recent_, before_;
   };
 
   Queue(std::uint16_t f, QueueIndex i) : function(f), index(i) {}
@@ -49,6 +82,7 @@ struct RingScoreboard::Queue {
     next_avail = s.start_avail;
     used_slots.resize(s.size);
     if (packed) freed.resize(s.size);
+    if (packed) asked.resize(s.size);
   }
 
   /// The ring's index `advanced` entries or descriptors behind where the used side began.
@@ -82,6 +116,10 @@ struct RingScoreboard::Queue {
                   .proved = packed ? 0 : proofs.front().when,
                   .usable_since = [this](std::uint16_t slot) { return usable_since(slot); }});
   }
+  bool used_write_ordered(std::uint64_t issued) const {
+    return std::none_of(used_writes.begin(), used_writes.end(),
+                        [&](const UsedWrite& w) { return w.issued == issued && !w.ordered; });
+  }
   /// How many of `done`, from the first on, may be published.
   std::size_t publishable() const {
     std::size_t n = 0;
@@ -105,6 +143,9 @@ struct RingScoreboard::Queue {
   bool aborted = false;
   bool quiesced = false;
   bool failed = false; // reported an error
+  std::uint16_t vector = 0;
+  std::uint32_t published_after_failure = 0; // times
+  Tables tables;
   QueueSetup setup;
   bool packed = false;
   bool event_idx = false;
@@ -124,6 +165,7 @@ struct RingScoreboard::Queue {
   std::vector<BoundaryEvent> partial;
   Samples samples;
   std::vector<std::array<std::uint64_t, 2>> freed;    // packed: when a slot was last published
+  std::vector<std::uint64_t> asked;                   // packed: when a slot was last asked for
   std::map<std::uint64_t, std::uint64_t> unavailable; // packed: position, when it was seen so
   std::uint64_t unavailable_floor = 0;                // of positions that were emitted
 

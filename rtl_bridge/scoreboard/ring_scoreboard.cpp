@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace virtio::rtl {
 
 const char* id(RingRule rule) {
@@ -83,7 +85,7 @@ void RingScoreboard::on_boundary(const BoundaryEvent& event) {
   case Group::completion:
     return on_completion(queue, event);
   case Group::interrupt:
-    return on_interrupt(queue);
+    return on_interrupt(queue, event);
   case Group::error:
     return on_error(queue, event);
   default:
@@ -103,6 +105,7 @@ void RingScoreboard::on_command(Queue& queue, const BoundaryEvent& event) {
   queue.commands.push_back(event.command);
   if (event.command == Command::enable && queue.state == Queue::State::off) {
     queue.restart(event.setup);
+    queue.vector = event.vector;
     // Until it is refused.
     queue.state = Queue::State::on;
   }
@@ -146,6 +149,8 @@ void RingScoreboard::on_enabled(Queue& queue, const BoundaryEvent& event) {
 }
 
 void RingScoreboard::on_state(Queue& queue, const BoundaryEvent& event) {
+  if (queue.quiesced && !queue.lost && !queue.partial.empty())
+    broken(queue, RingRule::framing, "the state of a quiesced queue is told within a chain");
   // Of a queue of which something is under way, it may be that of before or after.
   if (!queue.quiesced || queue.lost || queue.outstanding != 0 || !queue.done.empty()) return;
   // Whether a chain counts as published whose used element did not arrive is left to the engine.
@@ -233,10 +238,18 @@ void RingScoreboard::on_read(Queue& queue, const BoundaryEvent& event) {
   ++queue.outstanding;
   if (!known || queue.lost) return;
   const QueueSetup& s = queue.setup;
+  if (event.kind == AccessKind::indirect && !queue.tables.hold(event.address, event.length))
+    broken(queue, RingRule::address,
+           fmt::format("{} bytes at {:#x} are in no table that a descriptor names", event.length,
+                       raw(event.address)));
   if (!read_in_place(s, queue.packed, queue.event_idx, event.kind, event.address, event.length))
     broken(queue, RingRule::address,
            fmt::format("{} read at {:#x} of {} bytes", to_string(event.kind), raw(event.address),
                        event.length));
+  if (queue.packed && within(event.address, event.length, s.desc, packed::desc_bytes(s.size)))
+    for (std::uint64_t at = raw(event.address) - raw(s.desc), end = at + event.length; at < end;
+         at += 16)
+      queue.asked[at / 16] = now_;
   if (!queue.packed && event.kind == AccessKind::available &&
       within(split::avail_idx(s.driver), 2, event.address, event.length)) {
     queue.index_read = now_;
@@ -271,6 +284,7 @@ void RingScoreboard::on_read_answer(const BoundaryEvent& event) {
     return;
   }
   if (access.kind == AccessKind::driver_event) return look_at_event(queue, access, event.data);
+  if (access.kind != AccessKind::indirect) look_for_tables(queue, event);
   queue.samples.add(event.address, event.data, access.issued, now_);
   if (queue.packed) {
     if (access.kind != AccessKind::indirect) look_at_descriptors(queue, access, event);
@@ -301,6 +315,21 @@ void RingScoreboard::look_at_index(Queue& queue, const Access& access, std::uint
   queue.proofs.push_back({count, now_});
 }
 
+// What may be read as a table: what any descriptor said that was read.
+void RingScoreboard::look_for_tables(Queue& queue, const BoundaryEvent& event) {
+  const std::uint64_t offset = raw(event.address) - raw(queue.setup.desc);
+  if (offset >= packed::desc_bytes(queue.setup.size)) return;
+  for (std::size_t at = (16 - offset % 16) % 16; at + 16 <= event.data.size(); at += 16) {
+    split::Desc d; // a packed one has address, length and this flag where it has
+    std::memcpy(static_cast<void*>(&d), event.data.data() + at, sizeof d);
+    le16 packed_flags;
+    std::memcpy(static_cast<void*>(&packed_flags), event.data.data() + at + 14, 2);
+    const std::uint16_t flags = queue.packed ? packed_flags : d.flags;
+    if ((flags & split::VIRTQ_DESC_F_INDIRECT) != 0)
+      queue.tables.add(GuestAddr{std::uint64_t{d.addr}}, d.len);
+  }
+}
+
 // Packed: what was prefetched behind a descriptor that is not available is read again.
 void RingScoreboard::look_at_descriptors(Queue& queue, const Access& access,
                                          const BoundaryEvent& event) {
@@ -311,9 +340,10 @@ void RingScoreboard::look_at_descriptors(Queue& queue, const Access& access,
     const auto slot = static_cast<std::uint16_t>((from + at) / 16);
     const std::uint64_t position = queue.position_of(slot, queue.position, queue.next_avail.index);
     if (position != queue.position_of(slot, access.position, access.next)) continue;
-    // What is to be dropped anyway, or was asked for before it was seen unavailable, shows nothing.
+    // What is to be dropped anyway, was asked for before it was seen unavailable, or has been asked
+    // for again meanwhile, shows nothing.
     const auto known = queue.unavailable.find(position);
-    if (access.issued <= queue.usable_since(slot) ||
+    if (access.issued <= queue.usable_since(slot) || access.issued < queue.asked[slot] ||
         (known != queue.unavailable.end() && access.issued <= known->second))
       continue;
     const RingIndex place = advance(
@@ -440,7 +470,8 @@ void RingScoreboard::on_chain(Queue& queue) {
     return;
   }
   const Chain& chain = match->chain;
-  queue.with_function[id] = {queue.chains, chain.head, chain.slots, 0, {}};
+  queue.with_function[id] = {
+      queue.chains, chain.head, chain.slots, 0, queue.partial.back().generation, {}};
   ++queue.chains;
   ++emitted_;
   queue.partial.clear();
@@ -482,7 +513,9 @@ bool RingScoreboard::justified(const Queue& queue, RingError code) const {
 
 void RingScoreboard::on_completion(Queue& queue, const BoundaryEvent& event) {
   const auto found = queue.with_function.find(event.chain);
-  if (found == queue.with_function.end() || queue.state != Queue::State::on) return; // dropped
+  if (found == queue.with_function.end() || queue.state != Queue::State::on ||
+      found->second.generation != event.generation)
+    return; // dropped
   Queue::Emitted chain = found->second;
   queue.with_function.erase(found);
   chain.written = event.written;
@@ -517,8 +550,11 @@ void RingScoreboard::on_write(Queue& queue, const BoundaryEvent& event) {
                               raw(event.address) + begin, end - begin));
   if (event.kind == AccessKind::used) {
     write_used(queue, event);
-    if (!queue.lost) queue.used_writes.push_back({event.tag, queue.advanced, false});
+    if (!queue.lost) queue.used_writes.push_back({event.tag, queue.advanced, false, now_});
   } else if (event.kind == AccessKind::device_event) {
+    if (queue.packed && end - begin != packed::event_bytes)
+      broken(queue, RingRule::notify,
+             fmt::format("{} bytes of the event structure are written", end - begin));
     queue.armed = true;
     queue.armed_for = 0;
     for (std::size_t i = begin; i < end; ++i)
@@ -583,7 +619,7 @@ void RingScoreboard::write_used(Queue& queue, const BoundaryEvent& event) {
     Queue::UsedSlot& used = queue.used_slots[slot];
     used.bytes[byte] = event.data[i];
     used.written = static_cast<std::uint16_t>(used.written | 1u << byte);
-    used.when = now_;
+    used.when = used.write = now_;
     if (queue.packed && byte == 15) flagged.push_back(slot);
   }
   if (queue.packed) {
@@ -596,9 +632,9 @@ void RingScoreboard::write_used(Queue& queue, const BoundaryEvent& event) {
       }
       queue.pending.insert(slot);
     }
-    if (!flagged.empty()) publish_packed(queue);
+    if (!flagged.empty()) publish_packed(queue, event.fence);
   } else if (idx_bytes == 2) {
-    publish_split(queue, idx);
+    publish_split(queue, idx, event.fence);
   } else if (idx_bytes != 0) {
     queue.lost = true;
     broken(queue, RingRule::used_order, "half of the used index is written");
@@ -636,6 +672,10 @@ std::size_t RingScoreboard::match_used(Queue& queue, std::size_t first, std::siz
 
 void RingScoreboard::retire(Queue& queue, std::size_t count) {
   if (count == 0) return;
+  // What was being written back when the failure was told may be published still.
+  if (queue.failures.contains(RingError::used_unwritable) && ++queue.published_after_failure > 1)
+    broken(queue, RingRule::used_order,
+           "used elements are published after one could not be written");
   if (queue.done[count - 1].hints.more)
     broken(queue, RingRule::group, "a group of completions is visible in part");
   published_ += count;
@@ -643,7 +683,10 @@ void RingScoreboard::retire(Queue& queue, std::size_t count) {
   queue.done.erase(queue.done.begin(), queue.done.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-void RingScoreboard::publish_split(Queue& queue, std::uint16_t idx) {
+void RingScoreboard::publish_split(Queue& queue, std::uint16_t idx, bool fence) {
+  const auto unordered = [](const Queue::UsedWrite& w) { return !w.ordered; };
+  if (!fence && std::any_of(queue.used_writes.begin(), queue.used_writes.end(), unordered))
+    broken(queue, RingRule::used_order, "the index may overtake the elements that it publishes");
   const auto n = static_cast<std::uint16_t>(idx - queue.used_at(queue.advanced).index);
   const std::uint16_t size = queue.setup.size;
   if (n > queue.publishable()) {
@@ -680,7 +723,7 @@ void RingScoreboard::publish_split(Queue& queue, std::uint16_t idx) {
   queue.advanced += n;
 }
 
-void RingScoreboard::publish_packed(Queue& queue) {
+void RingScoreboard::publish_packed(Queue& queue, bool fence) {
   const std::uint16_t size = queue.setup.size;
   std::size_t count = 0;
   std::uint64_t to = queue.advanced;
@@ -708,6 +751,10 @@ void RingScoreboard::publish_packed(Queue& queue) {
     const std::size_t stands_for =
         match_used(queue, count, queue.done.size(), d.id, d.len, goes_on);
     if (stands_for == 0) return;
+    if (!fence && slot.write != now_ && !queue.used_write_ordered(slot.write))
+      broken(queue, RingRule::used_order,
+             fmt::format("descriptor {} may overtake {}, which it makes visible",
+                         queue.used_at(queue.advanced).index, next.index));
     queue.pending.erase(found);
     slot.written = 0;
     for (std::size_t i = count; i < count + stands_for; ++i)
@@ -736,8 +783,10 @@ void RingScoreboard::publish_packed(Queue& queue) {
   queue.advanced = to;
 }
 
-void RingScoreboard::on_interrupt(Queue& queue) {
+void RingScoreboard::on_interrupt(Queue& queue, const BoundaryEvent& event) {
   if (!alive(queue, "an interrupt")) return;
+  if (event.vector != queue.vector)
+    broken(queue, RingRule::vector, fmt::format("{}, not {}", event.vector, queue.vector));
   if (queue.justified == 0 && ++queue.spurious > limits_.spurious_interrupts)
     broken(queue, RingRule::interrupt_spurious,
            queue.advanced > queue.signalled ? "nothing that the driver asked for was read since"

@@ -95,16 +95,17 @@ private:
   void on_segment(Queue& queue, const BoundaryEvent& event);
   void on_chain(Queue& queue);
   void on_completion(Queue& queue, const BoundaryEvent& event);
-  void on_interrupt(Queue& queue);
+  void on_interrupt(Queue& queue, const BoundaryEvent& event);
   void on_error(Queue& queue, const BoundaryEvent& event);
   bool alive(const Queue& queue, const char* what);
 
   void look_at_index(Queue& queue, const Access& access, std::uint16_t idx);
   void look_at_descriptors(Queue& queue, const Access& access, const BoundaryEvent& event);
+  void look_for_tables(Queue& queue, const BoundaryEvent& event);
   void look_at_event(Queue& queue, const Access& access, std::span<const std::byte> bytes);
   void write_used(Queue& queue, const BoundaryEvent& event);
-  void publish_split(Queue& queue, std::uint16_t idx);
-  void publish_packed(Queue& queue);
+  void publish_split(Queue& queue, std::uint16_t idx, bool fence);
+  void publish_packed(Queue& queue, bool fence);
   /// A used element that stands for the next completion, or for several in order. Returns for how
   /// many; 0: for none, which is reported. `goes_on` says whether the next one is written if it
   /// stands for all before the n-th.

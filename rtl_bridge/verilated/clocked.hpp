@@ -74,9 +74,13 @@ public:
     model_->trace(waves_.get(), 99);
     waves_->open(file.c_str());
   }
-  /// Line and toggle coverage, if the model was made with it.
+  /// Line and toggle coverage. Nothing without VM_COVERAGE, which says that the model counts them.
   void write_coverage(const std::filesystem::path& file) {
+#if VM_COVERAGE
     context_->coveragep()->write(file.c_str());
+#else
+    static_cast<void>(file);
+#endif
   }
 
 private:

@@ -1,21 +1,20 @@
-// The Verilated RSS block with 64-byte packets at 512 bit: pins alone, driven by its bench, and
-// judged by scoreboard and protocol checkers. Reading the case is not measured.
+// The Verilated RSS block with 64-byte packets at 512 bit: the pins of a run repeated, driven by
+// its bench, and judged by scoreboard and protocol checkers. Reading the case is not measured.
+#include "replay.hpp"
+
 #include <virtio/rtl/cosim/rss/bench.hpp>
 #include <virtio/rtl/cosim/rss/packets.hpp>
 #include <virtio/rtl/cosim/rss/rtl.hpp>
 
+#include <Vrss_hash_512.h>
 #include <benchmark/benchmark.h>
 
-#include <ctime>
+#include <array>
+#include <cstring>
 
 namespace {
 
 using namespace virtio::rtl::cosim;
-
-/// Of this processor's time.
-double seconds(std::clock_t time) {
-  return static_cast<double>(time) / CLOCKS_PER_SEC;
-}
 
 Stimulus short_packets() {
   rss::Profile profile;
@@ -30,25 +29,72 @@ void show(benchmark::State& state, double cycles, double packets) {
   state.counters["packets/s"] = benchmark::Counter(packets, benchmark::Counter::kIsRate);
 }
 
+struct Pins {
+  bool reset, valid, last, config_valid, config_last, result_ready;
+  std::uint64_t keep;
+  std::uint32_t config_address, config_data;
+  std::array<std::byte, 64> data;
+
+  void put(Vrss_hash_512& model) const {
+    model.rst_n = !reset;
+    model.s_axis_tvalid = valid;
+    model.s_axis_tlast = last;
+    model.s_axis_tkeep = keep;
+    std::memcpy(model.s_axis_tdata.data(), data.data(), data.size());
+    model.cfg_valid = config_valid;
+    model.cfg_last = config_last;
+    model.cfg_address = config_address;
+    model.cfg_data = config_data;
+    model.result_ready = result_ready;
+  }
+  static std::uint64_t answers(const Vrss_hash_512& model) {
+    return model.result_valid ? model.result_hash + model.result_queue : 0;
+  }
+};
+
+/// Keeps the pins of each cycle.
+class Recorder final : public rss::Dut {
+public:
+  rss::DutParams params() const override { return dut_->params(); }
+  rss::Outputs cycle(const rss::Inputs& in) override {
+    Pins& pins = cycles.emplace_back(Pins{in.reset,
+                                          in.packet_valid,
+                                          in.packet_last,
+                                          in.config_valid,
+                                          in.config_last,
+                                          in.result_ready,
+                                          in.packet_keep,
+                                          in.config_address,
+                                          in.config_data,
+                                          {}});
+    if (in.packet_valid) std::memcpy(pins.data.data(), in.packet_data, pins.data.size());
+    const rss::Outputs out = dut_->cycle(in);
+    if (out.result_valid) answers += out.result.hash + out.result.queue;
+    return out;
+  }
+
+  std::vector<Pins> cycles;
+  std::uint64_t answers = 0;
+
+private:
+  std::unique_ptr<rss::Dut> dut_ = rss::make_rtl(64, 1);
+};
+
 void bare_loop(benchmark::State& state) {
+  using Repeated = virtio::rtl::bench::Replay<Vrss_hash_512, Pins>;
   const Stimulus stimulus = short_packets();
-  const auto item = rss::parse_item(stimulus.items.front());
-  const rss::Inputs inputs{.packet_valid = true,
-                           .packet_last = true,
-                           .packet_keep = ~std::uint64_t{0},
-                           .packet_data = std::get<rss::PacketItem>(*item).bytes.data(),
-                           .result_ready = true};
-  constexpr unsigned cycles = 100'000;
+  Recorder recorder;
+  if (rss::Bench(recorder, stimulus).run().finding) state.SkipWithError("a rule is broken");
+  if (Repeated::run(recorder.cycles, 1, true).answers != recorder.answers)
+    state.SkipWithError("the pins do not make the same run");
+  double cycles = 0;
   double packets = 0;
   for (auto _ : state) {
-    const auto dut = rss::make_rtl(64, 1);
-    dut->cycle({.reset = true});
-    const auto begin = std::clock();
-    for (unsigned i = 0; i < cycles; ++i)
-      packets += dut->cycle(inputs).result_valid ? 1 : 0;
-    state.SetIterationTime(seconds(std::clock() - begin));
+    state.SetIterationTime(Repeated::run(recorder.cycles, 1, false).time);
+    cycles += static_cast<double>(recorder.cycles.size());
+    packets += static_cast<double>(stimulus.items.size());
   }
-  show(state, cycles * static_cast<double>(state.iterations()), packets);
+  show(state, cycles, packets);
 }
 
 void bench(benchmark::State& state, bool checked) {
@@ -60,7 +106,7 @@ void bench(benchmark::State& state, bool checked) {
     rss::Bench bench(*dut, stimulus, {.checked = checked});
     const auto begin = std::clock();
     const rss::Outcome outcome = bench.run();
-    state.SetIterationTime(seconds(std::clock() - begin));
+    state.SetIterationTime(virtio::rtl::bench::seconds(std::clock() - begin));
     if (outcome.finding && checked) state.SkipWithError("a rule is broken");
     cycles += static_cast<double>(outcome.cycles);
     packets += static_cast<double>(stimulus.items.size());

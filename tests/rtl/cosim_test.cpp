@@ -97,6 +97,52 @@ TEST(CosimShrink, StopsAtItsLimitWithWhatItHas) {
   EXPECT_EQ(fails(small.stimulus)->rule, "A");
 }
 
+/// Fails where there are as many items as the random numbers need, at least.
+Shrinkable by_luck(std::uint64_t lucky, std::size_t with_luck, std::size_t without) {
+  return {.run = [=](const Stimulus& s) -> std::optional<Finding> {
+            const std::size_t needed = s.number("seed") == lucky ? with_luck : without;
+            if (s.items.size() < needed) return std::nullopt;
+            return Finding{"A", 0, "evidence"};
+          },
+          .simpler = halves,
+          .weight = [](const Stimulus& s) { return s.items.size(); },
+          .reseeded = reseeded};
+}
+
+TEST(CosimShrink, WhatStaysLargeIsTriedWithOtherRandomNumbers) {
+  const Shrinkable lucky = by_luck(7, 2, 12);
+  const Stimulus failing = numbers(20);
+  const Finding finding = *lucky.run(failing);
+  const Shrunk small = shrink(failing, finding, lucky);
+  EXPECT_EQ(small.stimulus.items.size(), 2);
+  EXPECT_EQ(small.stimulus.number("seed"), 7);
+  EXPECT_TRUE(small.complete);
+  // Not where it is small enough, nor longer than it may.
+  EXPECT_EQ(shrink(failing, finding, lucky, {.few = 12}).stimulus.items.size(), 12);
+  EXPECT_EQ(shrink(failing, finding, lucky, {.reseeded_runs = 5}).stimulus.items.size(), 12);
+}
+
+TEST(CosimShrink, WhatStaysLargeIsLookedForInOtherCases) {
+  const Shrinkable unlucky = by_luck(0, 20, 30);
+  Stimulus failing = numbers(40);
+  failing.settings["seed"] = "1";
+  const Finding finding = *unlucky.run(failing);
+  std::uint64_t asked = 0;
+  // The third is of the seed that fails with less, the second does not fail.
+  const OtherCases others{[&](std::uint64_t n) {
+    asked = n;
+    return reseeded(numbers(n == 2 ? 10 : 35), n == 3 ? 0 : 1);
+  }};
+  Shrinkable alone = unlucky;
+  alone.reseeded = {};
+  const Shrunk small = smallest(failing, finding, alone, {}, others);
+  EXPECT_EQ(small.stimulus.items.size(), 20);
+  EXPECT_EQ(small.stimulus.number("seed", 9), 0);
+  EXPECT_EQ(asked, others.count);
+  smallest(failing, finding, alone, {.few = 20}, others);
+  EXPECT_EQ(asked, 3);
+}
+
 TEST(CosimFailure, FolderReplaysTheSameCase) {
   const auto folder = std::filesystem::path(testing::TempDir()) / "cosim_failure";
   const Failure failure{numbers(2), {"RULE", 12, "one is two"}, {"1 in", "2 out"}, "try CASE now"};

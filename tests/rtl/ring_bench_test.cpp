@@ -50,6 +50,33 @@ TEST(RingBench, ACaseIsTheSameEachTimeAndAfterItsFile) {
   EXPECT_EQ(first.text, second.text);
 }
 
+TEST(RingBench, AnAssertionOfTheEngineEndsTheCase) {
+  struct Asserting : ModelRingDut {
+    using ModelRingDut::ModelRingDut;
+    void edge() override {
+      ModelRingDut::edge();
+      ++edges;
+    }
+    int failed_assertions() const override { return edges >= 500 ? 1 : 0; }
+    unsigned edges = 0;
+  } dut(4);
+  const auto finding = RingBench(ring_case(*ring_profile("default"), 1), dut).run();
+  ASSERT_TRUE(finding);
+  EXPECT_EQ(finding->rule, "ASSERT");
+  EXPECT_EQ(finding->cycle, 500u);
+}
+
+TEST(RingBench, WithoutChecksNothingIsJudged) {
+  const Stimulus stimulus = ring_case(*ring_profile("default"), 1);
+  const auto no_interrupts = [](BoundaryEvent& e) { return e.group != Group::interrupt; };
+  ModelRingDut judged(4, {}, no_interrupts);
+  EXPECT_TRUE(RingBench(stimulus, judged).run());
+  ModelRingDut dut(4, {}, no_interrupts);
+  RingBench bench(stimulus, dut, {.checked = false});
+  EXPECT_FALSE(bench.run());
+  EXPECT_GT(bench.chains(), 0u);
+}
+
 struct Planted {
   const char* name;
   const char* rules; ///< any of these
@@ -74,6 +101,45 @@ const Planted planted[] = {
     {"ErrorLost", "RING-ERROR-MISSED", [](BoundaryEvent& e) { return e.group != Group::error; }},
     {"AbortLost", "RING-ABORT", [](BoundaryEvent& e) { return e.group != Group::abort; }},
 };
+
+TEST(RingCase, ASimplerOneHasNoQueueThatNoItemNames) {
+  Stimulus stimulus;
+  stimulus.settings["queues"] = "12";
+  stimulus.settings["size"] = "1";
+  stimulus.items = {"wait 7", "deaf 3", "kick 3", "sleep 10", "wish 10 2"};
+  const auto simpler = simpler_ring_settings(stimulus);
+  ASSERT_EQ(simpler.size(), 3u);
+  EXPECT_EQ(simpler[0].number("queues"), 2u);
+  EXPECT_EQ(simpler[0].items,
+            (std::vector<Item>{"wait 7", "deaf 0", "kick 0", "sleep 1", "wish 1 2"}));
+  EXPECT_EQ(simpler[1].number("queues"), 3u); // an idle one may matter
+  EXPECT_EQ(simpler[1].items, simpler[0].items);
+  EXPECT_EQ(simpler[2].number("queues"), 11u);
+  EXPECT_EQ(simpler[2].items, stimulus.items);
+  EXPECT_TRUE(simpler_ring_settings(simpler[0]).empty());
+}
+
+TEST(RingCase, ASimplerOneStartsWhereChainsWouldHaveMovedTheRing) {
+  Stimulus stimulus;
+  stimulus.settings = {{"size", "1"}, {"start", "65535"}};
+  stimulus.items = {"chain 0 order r16 w16", "kick 0", "burst 0 3", "sleep 0"};
+  auto simpler = simpler_ring_settings(stimulus);
+  ASSERT_EQ(simpler.size(), 4u); // the first starts at 0
+  EXPECT_EQ(simpler[1].number("start"), 0u);
+  EXPECT_EQ(simpler[1].items, (std::vector<Item>{"kick 0", "burst 0 3", "sleep 0"}));
+  EXPECT_EQ(simpler[2].number("start"), 3u); // both
+  EXPECT_EQ(simpler[2].items, (std::vector<Item>{"sleep 0"}));
+  EXPECT_EQ(simpler[3].number("start"), 2u); // the burst
+  EXPECT_EQ(simpler[3].items, (std::vector<Item>{stimulus.items[0], "kick 0", "sleep 0"}));
+  // A packed ring moves by descriptors, and around twice.
+  stimulus.settings = {{"size", "1"}, {"packed", "1"}, {"start", "0"}};
+  stimulus.items = {"chain 0 r16 w16 w4end"};
+  EXPECT_EQ(simpler_ring_settings(stimulus).at(0).number("start"), 1u);
+  stimulus.items = {"chain 0 indirect r16 w16"};
+  EXPECT_EQ(simpler_ring_settings(stimulus).at(0).number("start"), 1u);
+  stimulus.items = {"chain 0 r16 w16"};
+  EXPECT_EQ(simpler_ring_settings(stimulus).at(0).number("start"), 0u);
+}
 
 class PlantedFault : public testing::TestWithParam<Planted> {};
 

@@ -206,7 +206,7 @@ void quiesced(RecordedRing& ring) {
 }
 
 constexpr RingCase split{}, packed{.packed = true}, event{.event_idx = true},
-    packed_event{.packed = true, .event_idx = true};
+    packed_event{.packed = true, .event_idx = true}, indirect{.indirect = true};
 
 const Wrong wrong[] = {
     {"RefusesGoodSetUp", RingRule::enable, split, three,
@@ -279,6 +279,22 @@ const Wrong wrong[] = {
      }},
     {"FirstSegmentUnmarked", RingRule::framing, split, three,
      [](Stream& s) { s[find(s, group(Group::segment))].first = false; }},
+    {"StateWithinAChain", RingRule::framing, split, quiesced,
+     [](Stream& s) {
+       BoundaryEvent e = of(Group::segment);
+       e.chain = 3;
+       e.first = true;
+       insert(s,
+              find(s,
+                   [](const auto& r) {
+                     return r.group == Group::response && r.command == Command::quiesce;
+                   }),
+              e);
+     }},
+    {"TableReadPastItsEnd", RingRule::address, indirect, three,
+     [](Stream& s) {
+       s[find(s, access(Group::read_request, AccessKind::indirect))].length += 4096;
+     }},
     {"EntryReadBeforeTheIndexIsKnown", RingRule::proof, split, three,
      [](Stream& s) {
        const std::size_t index = find(s, group(Group::read_response));
@@ -363,6 +379,20 @@ const Wrong wrong[] = {
        e.strobes.assign(e.data.size(), true);
        e.strobes[4] = e.strobes[5] = false;
      }},
+    {"IndexMayOvertakeElement", RingRule::used_order, split, three,
+     [](Stream& s) {
+       const std::size_t element = find(s, access(Group::write_request, AccessKind::used));
+       const std::size_t index =
+           find(s, access(Group::write_request, AccessKind::used), element + 1);
+       s[index].tag = 99;
+       s[find(s, group(Group::write_response), index)].tag = 99;
+       move(s, find(s, group(Group::write_response), element), index);
+     }},
+    {"UsedGoesOnAfterAFailedWrite", RingRule::used_order, split, three,
+     [](Stream& s) {
+       const std::size_t element = find(s, access(Group::write_request, AccessKind::used));
+       s[find(s, group(Group::write_response), element)].status = AccessStatus::bus_error;
+     }},
     {"GroupInPart", RingRule::group, split, three,
      [](Stream& s) { s[find(s, group(Group::completion))].hints.more = true; }},
     {"GroupInPartPacked", RingRule::group, packed, three,
@@ -393,6 +423,12 @@ const Wrong wrong[] = {
      [](Stream& s) {
        move(s, find(s, group(Group::interrupt)),
             find(s, access(Group::read_request, AccessKind::driver_event)));
+     }},
+    {"AnotherVector", RingRule::vector, split, three,
+     [](Stream& s) { s[find(s, group(Group::interrupt))].vector = 1; }},
+    {"NotificationAskedForInHalf", RingRule::notify, packed_event, three,
+     [](Stream& s) {
+       s[find(s, access(Group::write_request, AccessKind::device_event))].data.resize(2);
      }},
     {"NotificationNotAskedFor", RingRule::notify, event, three,
      [](Stream& s) {

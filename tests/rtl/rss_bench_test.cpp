@@ -30,14 +30,18 @@ public:
   DutParams params() const override { return {}; }
   Outputs cycle(const Inputs& in) override {
     const bool quiet = results_.empty() && bytes_.empty();
-    Outputs out{.packet_ready = !in.reset && (!bytes_.empty() || !in.config_valid) && !stuck,
+    Outputs out{.packet_ready =
+                    !in.reset && (!bytes_.empty() || !(in.config_valid || open_)) && !stuck,
                 .config_ready = !in.reset && quiet,
                 .result_valid = !results_.empty() && !flickers(),
                 .result = {}};
     if (out.result_valid) out.result = results_.front();
     if (out.result_valid && changes_while_stalled) ++out.result.queue;
     if (out.result_valid && in.result_ready) results_.pop_front();
-    if (in.config_valid && out.config_ready) configure({in.config_address, in.config_data});
+    if (in.config_valid && out.config_ready) {
+      configure({in.config_address, in.config_data});
+      open_ = !in.config_last && !begins_within_changes;
+    }
     if (in.packet_valid && out.packet_ready) take(in);
     ++cycles_;
     return out;
@@ -46,6 +50,9 @@ public:
   bool stuck = false;
   bool valid_flickers = false;
   bool changes_while_stalled = false;
+  bool begins_within_changes = false;
+  int failed_assertions() const override { return cycles_ > asserts_from ? 1 : 0; }
+  std::uint64_t asserts_from = ~std::uint64_t{0};
 
 private:
   bool flickers() const { return valid_flickers && cycles_ % 2 == 0; }
@@ -65,6 +72,7 @@ private:
 
   Alter alter_;
   RssModel model_;
+  bool open_ = false; // a change has not ended
   std::vector<std::byte> bytes_;
   std::deque<RssResult> results_;
   std::uint64_t packets_ = 0;
@@ -105,6 +113,21 @@ TEST(RssBench, TheModelItselfBreaksNoRule) {
     ModelDut dut;
     EXPECT_EQ(rule(dut, random_case(7, each, dut.params())), "") << each.name;
   }
+}
+
+TEST(RssBench, APacketMustNotBeginWithinAChange) {
+  ModelDut dut;
+  dut.begins_within_changes = true;
+  EXPECT_NE(rule(dut, random_case(7, profile("changes"), dut.params())), "");
+}
+
+TEST(RssBench, AnAssertionOfTheBlockEndsTheCase) {
+  ModelDut dut;
+  dut.asserts_from = 500;
+  const Outcome outcome = Bench(dut, random_case(1, profile("stalls"), dut.params())).run();
+  ASSERT_TRUE(outcome.finding);
+  EXPECT_EQ(outcome.finding->rule, "ASSERT");
+  EXPECT_EQ(outcome.finding->cycle, 500u);
 }
 
 TEST(RssBench, EveryPacketHasItsResult) {
@@ -194,6 +217,19 @@ TEST(RssBench, CasesShrinkToOnePacket) {
   EXPECT_EQ(small.finding.rule, "RSS-HASH");
   EXPECT_EQ(small.stimulus.items.size(), 1);
   EXPECT_TRUE(small.complete);
+}
+
+TEST(RssItems, SettingsBecomeSimplerOneAtATime) {
+  const Stimulus stimulus = parse_stimulus("set stall 3\nset gap 0\nset config_gap 2\n"
+                                           "item packet 0 00\nitem config mask=1\n"
+                                           "item packet 1 00\n")
+                                .value();
+  const auto simple = simpler_settings(stimulus);
+  ASSERT_EQ(simple.size(), 2);
+  EXPECT_EQ(simple[0].number("stall", 9), 0);
+  EXPECT_EQ(simple[0].number("config_gap"), 2);
+  EXPECT_EQ(simple[1].number("config_gap", 9), 0);
+  EXPECT_EQ(packets_of(stimulus), 2);
 }
 
 TEST(RssItems, AreTheSameAfterTheirText) {

@@ -2,13 +2,14 @@
 #include <virtio/rtl/cosim/model_dut.hpp>
 #include <virtio/rtl/cosim/program/common.hpp>
 #include <virtio/rtl/cosim/program/ring.hpp>
+#include <virtio/rtl/cosim/program/rtl_coverage.hpp>
 #include <virtio/rtl/cosim/ring_case.hpp>
 #include <virtio/rtl/cosim/ring_coverage.hpp>
 #include <virtio/rtl/vq/vq_dut.hpp>
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
 #include <filesystem>
 
 namespace virtio::rtl::cosim {
@@ -22,6 +23,7 @@ struct Options {
   bool waves = false;
   std::filesystem::path replay;
   std::filesystem::path coverage;
+  std::filesystem::path rtl_coverage;
   std::filesystem::path out = "out/cosim-ring";
 };
 
@@ -35,12 +37,14 @@ struct Extras {
   std::filesystem::path waves{};
   std::uint64_t waves_from = 0;
   std::uint64_t waves_to = ~std::uint64_t{0};
+  RtlCoverage* rtl_coverage = nullptr;
 };
 
 struct Outcome {
   std::optional<Finding> finding;
   std::uint64_t cycles = 0;
   std::uint64_t chains = 0;
+  tl::expected<void, std::string> coverage;
 };
 
 /// Runs cases on an engine of their own each.
@@ -50,8 +54,12 @@ public:
 
   Outcome run(const Stimulus& stimulus, const Extras& extras = {}) const {
     std::unique_ptr<RingDut> dut;
+    VqDut* engine = nullptr;
     if (dut_ == "rtl") {
-      auto rtl = std::make_unique<VqDut>(stimulus.number("seed", 1));
+      // Counted from zero: what a reset clears has not toggled.
+      auto rtl =
+          std::make_unique<VqDut>(extras.rtl_coverage != nullptr ? 0 : stimulus.number("seed", 1));
+      engine = rtl.get();
       if (!extras.waves.empty()) rtl->write_waves(extras.waves, extras.waves_from, extras.waves_to);
       dut = std::move(rtl);
     } else {
@@ -60,9 +68,13 @@ public:
           dut_ == "timed" ? std::optional(RingEngineParams{}) : std::nullopt);
     }
     RingBench bench(stimulus, *dut, {.sink = extras.sink});
-    Outcome outcome{.finding = bench.run()};
+    Outcome outcome;
+    outcome.finding = bench.run();
     outcome.cycles = bench.cycles();
     outcome.chains = bench.chains();
+    if (extras.rtl_coverage != nullptr)
+      outcome.coverage =
+          extras.rtl_coverage->add([&](const auto& file) { engine->write_coverage(file); });
     return outcome;
   }
 
@@ -70,19 +82,25 @@ private:
   std::string dut_;
 };
 
-int fail(const Options& options, const Runner& runner, std::uint64_t seed, const Stimulus& stimulus,
-         const Finding& finding) {
+Shrunk smallest_case(const Runner& runner, const RingProfile& profile, std::uint64_t seed,
+                     const Stimulus& stimulus, const Finding& finding) {
+  const Shrinkable bench{.run = [&](const Stimulus& s) { return runner.run(s).finding; },
+                         .simpler = simpler_ring_items,
+                         .simpler_settings = simpler_ring_settings,
+                         .weight = ring_weight,
+                         .reseeded = reseeded};
+  const Silence assertions;
+  Shrunk small =
+      smallest(stimulus, finding, bench, {.runs = 20'000},
+               {.nth = [&](std::uint64_t n) { return ring_case(profile, seed + n); }}, progress);
+  clear_progress();
+  return small;
+}
+
+int fail(const Options& options, const Runner& runner, const RingProfile& profile,
+         std::uint64_t seed, const Stimulus& stimulus, const Finding& finding) {
   fmt::print("seed {}: {} at cycle {}: {}\n", seed, finding.rule, finding.cycle, finding.evidence);
-  Shrunk small;
-  {
-    const Silence assertions;
-    small = shrink(stimulus, finding,
-                   {.run = [&](const Stimulus& s) { return runner.run(s).finding; },
-                    .simpler = simpler_ring_items,
-                    .simpler_settings = simpler_ring_settings},
-                   {.runs = 20'000}, progress);
-    clear_progress();
-  }
+  const Shrunk small = smallest_case(runner, profile, seed, stimulus, finding);
   const auto folder = options.out / fmt::format("seed-{}", seed);
   std::error_code ignored;
   std::filesystem::create_directories(folder, ignored);
@@ -131,6 +149,10 @@ int replay(const Options& options, const Runner& runner) {
 }
 
 int run(const Options& options) {
+  if (!options.rtl_coverage.empty()) {
+    if (options.dut != "rtl") return complain("--rtl-coverage: only the RTL counts its lines");
+    if (const auto possible = RtlCoverage::possible(); !possible) return complain(possible.error());
+  }
   const Runner runner(options.dut);
   if (!options.replay.empty()) {
     try {
@@ -148,18 +170,25 @@ int run(const Options& options) {
   std::uint64_t cycles = 0;
   CoverPlan plan = ring_cover_plan();
   const bool cover = !options.coverage.empty();
+  RtlCoverage rtl_coverage(options.rtl_coverage);
   for (const RingProfile& profile : ring_profiles()) {
     if (options.profile != "all" && options.profile != profile.name) continue;
     for (std::uint64_t seed = first; seed <= last; ++seed) {
       const Stimulus stimulus = ring_case(profile, seed);
       RingCoverage coverage(plan);
-      const Outcome outcome = runner.run(stimulus, {.sink = cover ? &coverage : nullptr});
-      if (outcome.finding) return fail(options, runner, seed, stimulus, *outcome.finding);
+      const Outcome outcome =
+          runner.run(stimulus, {.sink = cover ? &coverage : nullptr,
+                                .rtl_coverage = rtl_coverage.wanted() ? &rtl_coverage : nullptr});
+      if (outcome.finding) return fail(options, runner, profile, seed, stimulus, *outcome.finding);
+      if (!outcome.coverage) return complain(outcome.coverage.error());
       ++cases;
       chains += outcome.chains;
       cycles += outcome.cycles;
     }
   }
+  if (rtl_coverage.wanted())
+    if (const auto written = rtl_coverage.merge_into_file(); !written)
+      return complain(written.error());
   fmt::print("{} cases, {} chains, {} cycles: no rule is broken", cases, chains, cycles);
   if (!cover) {
     fmt::print("\n");
@@ -200,13 +229,20 @@ std::function<int()> add_ring(CLI::App& app) {
       ->check(CLI::ExistingFile);
   command->add_option("--coverage", options->coverage,
                       "Add the covered bins to this JSON file; list those that are missing");
+  command
+      ->add_option("--rtl-coverage", options->rtl_coverage,
+                   "Add the RTL's counts of lines and toggles to this file, for "
+                   "verilator_coverage")
+      ->excludes("--replay");
   command->add_option("--out", options->out, "Folder of failures (default out/cosim-ring)");
   command->footer(
       "A case is a list of what drivers do: chains, notifications, sleep, mistakes, resets; "
       "memory\n"
       "and device function follow from its seed. The first rule that is broken is told in one "
       "line;\n"
-      "then the case is made as small as can be with the same rule broken, and OUT/seed-N gets\n"
+      "then the case is made as small as can be with the same rule broken (where it stays large, "
+      "with\n"
+      "other random numbers, and the next seeds are tried for a smaller one), and OUT/seed-N gets\n"
       "case.txt, finding.txt, trace.txt, waves.fst. Rules:\n" +
       rules() +
       "  DRIVER-SEGMENT, DRIVER-USED: not what the driver submitted, or the function completed\n"

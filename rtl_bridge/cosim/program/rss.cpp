@@ -1,6 +1,7 @@
 #include <virtio/rtl/cosim/failure.hpp>
 #include <virtio/rtl/cosim/program/common.hpp>
 #include <virtio/rtl/cosim/program/rss.hpp>
+#include <virtio/rtl/cosim/program/rtl_coverage.hpp>
 #include <virtio/rtl/cosim/rss/bench.hpp>
 #include <virtio/rtl/cosim/rss/packets.hpp>
 #include <virtio/rtl/cosim/rss/rtl.hpp>
@@ -23,6 +24,7 @@ struct Options {
   std::filesystem::path replay;
   std::filesystem::path out = "out/cosim-rss";
   std::filesystem::path coverage;
+  std::filesystem::path rtl_coverage;
 };
 
 /// Runs cases on a block of their own each, as the case says.
@@ -33,38 +35,42 @@ public:
     std::filesystem::path waves{};
     std::uint64_t waves_from = 0;
     std::uint64_t waves_to = ~std::uint64_t{0};
+    std::function<void(rss::Dut&)> after{};
+    bool from_zero = false; ///< what the block's registers begin with; else by the seed
   };
 
   static rss::Outcome run(const Stimulus& stimulus) { return run(stimulus, {}); }
   static rss::Outcome run(const Stimulus& stimulus, const Extras& extras) {
-    const auto dut = rss::make_rtl(static_cast<unsigned>(stimulus.number("beat_bytes", 64)),
-                                   static_cast<std::uint32_t>(stimulus.number("seed")));
+    const auto dut =
+        rss::make_rtl(static_cast<unsigned>(stimulus.number("beat_bytes", 64)),
+                      extras.from_zero ? 0 : static_cast<std::uint32_t>(stimulus.number("seed")));
     if (!extras.waves.empty()) dut->write_waves(extras.waves, extras.waves_from, extras.waves_to);
-    return rss::Bench(*dut, stimulus, {.trace = extras.trace}).run();
+    const rss::Outcome outcome = rss::Bench(*dut, stimulus, {.trace = extras.trace}).run();
+    if (extras.after) extras.after(*dut);
+    return outcome;
   }
 };
 
-Shrunk shrunk(const Stimulus& stimulus, const Finding& finding) {
-  const Shrinkable bench{[](const Stimulus& smaller) { return Runner::run(smaller).finding; },
-                         rss::simpler,
-                         [](const Stimulus& whole) {
-                           std::vector<Stimulus> simpler;
-                           if (whole.number("stall") != 0) {
-                             simpler.push_back(whole);
-                             simpler.back().settings["stall"] = "0";
-                           }
-                           return simpler;
-                         }};
+Shrunk smallest_case(const rss::Profile& profile, std::uint64_t seed, const Stimulus& stimulus,
+                     const Finding& finding, const rss::DutParams& params) {
+  const Shrinkable bench{.run = [](const Stimulus& s) { return Runner::run(s).finding; },
+                         .simpler = rss::simpler,
+                         .simpler_settings = rss::simpler_settings,
+                         .weight = rss::packets_of,
+                         .reseeded = reseeded};
   const Silence assertions;
-  const Shrunk small = shrink(stimulus, finding, bench, {.runs = 20'000}, progress);
+  Shrunk small = smallest(
+      stimulus, finding, bench, {.runs = 20'000},
+      {.nth = [&](std::uint64_t n) { return rss::random_case(seed + n, profile, params); }},
+      progress);
   clear_progress();
   return small;
 }
 
-int fail(const Options& options, std::uint64_t seed, const Stimulus& stimulus,
-         const Finding& finding) {
+int fail(const Options& options, const rss::Profile& profile, std::uint64_t seed,
+         const Stimulus& stimulus, const Finding& finding, const rss::DutParams& params) {
   fmt::print("seed {}: {} at cycle {}: {}\n", seed, finding.rule, finding.cycle, finding.evidence);
-  const Shrunk small = shrunk(stimulus, finding);
+  const Shrunk small = smallest_case(profile, seed, stimulus, finding, params);
   const auto folder = options.out / fmt::format("seed-{}", seed);
   Failure failure{small.stimulus, small.finding, {}, "virtio-tlm cosim rss --replay CASE --waves"};
   std::error_code ignored;
@@ -131,6 +137,9 @@ int report(const Options& options, std::uint64_t cases, std::uint64_t packets, s
 
 int run(const Options& options) {
   if (!options.replay.empty()) return replay(options);
+  RtlCoverage rtl_coverage(options.rtl_coverage);
+  if (rtl_coverage.wanted())
+    if (const auto possible = RtlCoverage::possible(); !possible) return complain(possible.error());
   std::uint64_t first = 0;
   std::uint64_t last = 0;
   if (!read_seeds(options.seeds, first, last))
@@ -143,13 +152,25 @@ int run(const Options& options) {
   for (const rss::Profile& profile : chosen(options.profile))
     for (std::uint64_t seed = first; seed <= last; ++seed) {
       const Stimulus stimulus = rss::random_case(seed, profile, params);
-      const rss::Outcome outcome = Runner::run(stimulus);
-      if (outcome.finding) return fail(options, seed, stimulus, *outcome.finding);
+      tl::expected<void, std::string> counted;
+      Runner::Extras extras;
+      // Counted from zero: what a reset clears has not toggled.
+      extras.from_zero = rtl_coverage.wanted();
+      if (rtl_coverage.wanted())
+        extras.after = [&](rss::Dut& dut) {
+          counted = rtl_coverage.add([&](const auto& file) { dut.write_coverage(file); });
+        };
+      const rss::Outcome outcome = Runner::run(stimulus, extras);
+      if (outcome.finding) return fail(options, profile, seed, stimulus, *outcome.finding, params);
+      if (!counted) return complain(counted.error());
       rss::cover(stimulus, params, plan);
       ++cases;
       packets += outcome.packets;
       cycles += outcome.cycles;
     }
+  if (rtl_coverage.wanted())
+    if (const auto written = rtl_coverage.merge_into_file(); !written)
+      return complain(written.error());
   return report(options, cases, packets, cycles, plan);
 }
 
@@ -174,11 +195,18 @@ std::function<int()> add_rss(CLI::App& app) {
       ->check(CLI::ExistingFile);
   command->add_option("--coverage", options->coverage,
                       "Add the covered bins to this JSON file; list those that are missing");
+  command
+      ->add_option("--rtl-coverage", options->rtl_coverage,
+                   "Add the RTL's counts of lines and toggles to this file, for "
+                   "verilator_coverage")
+      ->excludes("--replay");
   command->add_option("--out", options->out, "Folder of failures (default out/cosim-rss)");
   command->footer(
       "A case is 300 or more items: packets of every form and changes of the configuration. The\n"
       "first rule that is broken is told in one line; then the case is made as small as can be\n"
-      "with the same rule broken, and OUT/seed-N gets case.txt, finding.txt, trace.txt, "
+      "with the same rule broken (where it stays large, with other random numbers, and the next "
+      "seeds\n"
+      "are tried for a smaller one), and OUT/seed-N gets case.txt, finding.txt, trace.txt, "
       "waves.fst.\n"
       "Rules: RSS-REPORT, RSS-TUNNEL, RSS-HASH, RSS-QUEUE, RSS-DROP, RSS-ORDER, RSS-COUNT,\n"
       "RSS-HANG, AXIS-STABLE, AXIS-KEEP, AXIS-TIMEOUT, AXIS-LAST, ASSERT.\n"

@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t reset_cycles = 3;
 /// After the last result is due: for one that is too many.
 constexpr std::uint64_t rest_cycles = 64;
+constexpr std::uint64_t max_config_gap = 20;
 
 std::uint64_t keep_of(std::size_t bytes) {
   return bytes >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bytes) - 1;
@@ -23,7 +24,10 @@ Bench::Bench(Dut& dut, const Stimulus& stimulus, const BenchOptions& options)
     : dut_(dut), params_(dut.params()), options_(options),
       stalls_(stimulus.number("seed"), "stalls"), stall_percent_(stimulus.number("stall")),
       max_gap_(std::max<std::uint64_t>(stimulus.number("gap", 1), 1)), beat_(params_.beat_bytes),
-      change_(writes_of(first_setup(params_))), model_(first_setup(params_)) {
+      config_gaps_(stimulus.number("seed"), "config gaps"),
+      config_gap_percent_(stimulus.number("config_gap")),
+      change_(writes_of(first_setup(params_), stimulus.number("default_ports") == 0)),
+      model_(first_setup(params_)) {
   for (const Item& text : stimulus.items) {
     auto item = parse_item(text);
     if (!item) {
@@ -73,7 +77,9 @@ void Bench::load(const ConfigItem& change) {
 
 Inputs Bench::inputs() {
   Inputs in{.result_ready = stall_percent_ == 0 || stalls_.below(cycle_, 100) >= stall_percent_};
-  if (write_ < change_.size()) {
+  if (config_gap_ != 0) {
+    --config_gap_;
+  } else if (write_ < change_.size()) {
     in.config_valid = true;
     in.config_last = write_ + 1 == change_.size();
     in.config_address = change_[write_].address;
@@ -127,7 +133,11 @@ void Bench::took_beat(const Inputs& in) {
 void Bench::took_config() {
   if (options_.trace != nullptr && !first_change_)
     note(fmt::format("config {:#x} = {:#x}", change_[write_].address, change_[write_].data));
-  if (++write_ == change_.size()) first_change_ = false;
+  ++words_;
+  if (++write_ == change_.size())
+    first_change_ = false;
+  else if (config_gaps_.chance(words_, config_gap_percent_))
+    config_gap_ = 1 + config_gaps_.below(~words_, max_config_gap);
 }
 
 bool Bench::busy() const {
@@ -171,7 +181,8 @@ Outcome Bench::run() {
     }
     if (!outcome.finding && options_.checked && dut_.failed_assertions() != 0)
       outcome.finding = Finding{"ASSERT", cycle_, "an assertion; see standard output"};
-    quiet_cycles_ = taken || configured || told || gap_ != 0 ? 0 : quiet_cycles_ + 1;
+    quiet_cycles_ =
+        taken || configured || told || gap_ != 0 || config_gap_ != 0 ? 0 : quiet_cycles_ + 1;
     rest = busy() ? 0 : rest + 1;
     if (!outcome.finding && quiet_cycles_ > options_.hang_cycles) outcome.finding = hang();
     ++cycle_;

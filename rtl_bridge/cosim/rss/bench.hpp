@@ -23,7 +23,9 @@ struct Outcome {
 };
 
 /// Settings of the case: "stall" is the percentage of cycles without result_ready, "seed" theirs,
-/// "gap" the most idle cycles before a beat of a packet with gaps.
+/// "gap" the most idle cycles before a beat of a packet with gaps, "config_gap" the percentage of a
+/// change's words that some cycles are left after; "default_ports" leaves the ports of tunnels as
+/// the block has them out of its reset.
 class Bench {
 public:
   Bench(Dut& dut, const Stimulus& stimulus, const BenchOptions& options = {});
@@ -61,6 +63,10 @@ private:
   std::uint64_t gap_ = 0;
   std::vector<std::byte> beat_;
   RssResult expected_;
+  Choice config_gaps_;
+  std::uint64_t config_gap_percent_;
+  std::uint64_t config_gap_ = 0;
+  std::uint64_t words_ = 0; ///< of changes, so far
   ConfigItem change_;
   std::size_t write_ = 0;
   bool first_change_ = true; ///< the setup that every case begins with

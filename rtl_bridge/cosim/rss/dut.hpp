@@ -48,6 +48,8 @@ public:
   virtual Outputs cycle(const Inputs& inputs) = 0;
   /// Assertions within the block that did not hold so far.
   virtual int failed_assertions() const { return 0; }
+  /// Line and toggle counts, where the block was built with them.
+  virtual void write_coverage(const std::filesystem::path&) {}
   /// Before the first cycle, if at all.
   virtual void write_waves(const std::filesystem::path&, std::uint64_t /*from*/,
                            std::uint64_t /*to*/) {}

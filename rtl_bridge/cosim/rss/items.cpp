@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <sstream>
 
 namespace virtio::rtl::cosim::rss {
@@ -203,14 +204,14 @@ RssSetup first_setup(const DutParams& params) {
   return setup;
 }
 
-ConfigItem writes_of(const RssSetup& setup) {
+ConfigItem writes_of(const RssSetup& setup, bool with_ports) {
   const net::ParseRules& parse = setup.rules.parse;
   const std::uint32_t values[] = {
       setup.rules.types,    setup.rules.tunnels,      setup.rules.ports_of_first_fragment,
       setup.table_mask,     setup.unclassified_queue, parse.vxlan_port,
       parse.vxlan_gpe_port, parse.geneve_port,        parse.gre_udp_port};
   ConfigItem writes;
-  for (const std::uint32_t value : values)
+  for (const std::uint32_t value : std::span(values).first(with_ports ? 9 : 5))
     writes.push_back({static_cast<std::uint32_t>(writes.size()), value});
   for (std::uint32_t word = 0; word < setup.key.size() / 4; ++word) {
     std::uint32_t data = 0;
@@ -228,6 +229,18 @@ std::vector<Item> simpler(const Item& text) {
   if (!item) return {};
   if (const auto* const packet = std::get_if<PacketItem>(&*item)) return simpler_packet(*packet);
   return simpler_config(text);
+}
+
+std::vector<Stimulus> simpler_settings(const Stimulus& stimulus) {
+  std::vector<Stimulus> simpler;
+  for (const char* name : {"stall", "gap", "config_gap", "default_ports"})
+    if (stimulus.number(name) != 0) simpler.emplace_back(stimulus).settings[name] = "0";
+  return simpler;
+}
+
+std::uint64_t packets_of(const Stimulus& stimulus) {
+  return static_cast<std::uint64_t>(std::ranges::count_if(
+      stimulus.items, [](const Item& item) { return item.starts_with("packet"); }));
 }
 
 } // namespace virtio::rtl::cosim::rss

@@ -30,11 +30,14 @@ Item to_text(const PacketItem& packet);
 
 /// What the writes make of a setup.
 void apply(const ConfigItem& change, RssSetup& setup);
-/// A setup that leaves nothing open, and the writes that make it: all words and all table entries.
+/// A setup that leaves nothing open, and the writes that make it: all words and all table entries,
+/// without the ports of tunnels where they are those of a reset.
 RssSetup first_setup(const DutParams& params);
-ConfigItem writes_of(const RssSetup& setup);
+ConfigItem writes_of(const RssSetup& setup, bool with_ports = true);
 
-/// Simpler forms, for the shrinker.
+/// Simpler forms, for the shrinker, and how much there is to look at.
 std::vector<Item> simpler(const Item& text);
+std::vector<Stimulus> simpler_settings(const Stimulus& stimulus);
+std::uint64_t packets_of(const Stimulus& stimulus);
 
 } // namespace virtio::rtl::cosim::rss

@@ -68,6 +68,7 @@ private:
   };
   Transport transport(unsigned depth) {
     const std::uint64_t kind = below(depth < 2 ? 12 : 6);
+    if (kind < 4 && chance(1)) return {17, udp(9, noise(4000 + below(5000)))};
     if (kind < 2) return {6, tcp()};
     if (kind < 4) return {17, udp(static_cast<std::uint16_t>(below(0x10000)), noise(below(60)))};
     if (kind < 5) return {static_cast<std::uint8_t>(chance(50) ? 1 : below(256)), noise(below(50))};
@@ -177,7 +178,7 @@ private:
   /// The offset in bytes; whether more fragments follow is in fragment_more_.
   std::uint64_t fragment_field() {
     fragment_more_ = chance(8);
-    return chance(8) ? 8 * below(0x2000) : 0;
+    return chance(8) ? 8 * (chance(30) ? 1 : below(0x2000)) : 0;
   }
 
   Bytes options(std::size_t size) {
@@ -341,8 +342,10 @@ Item random_config(std::uint64_t seed, std::uint64_t number, const DutParams& pa
   }
   if (chance(30)) text += fmt::format(" fragments={}", random.below(2));
   if (chance(30))
-    text += fmt::format(" mask={}", params.table_entries / (1u << random.below(7)) - 1);
-  if (chance(30)) text += fmt::format(" unclassified={}", random.below(params.queues));
+    text += fmt::format(" mask={}", params.table_entries / (1u << random.below(8)) - 1);
+  // Few queue numbers beyond the last.
+  const std::uint64_t values = chance(80) ? params.queues : 0x10000;
+  if (chance(30)) text += fmt::format(" unclassified={}", random.below(values));
   for (const char* name : {"vxlan", "gpe", "geneve", "gre"})
     if (chance(8)) text += fmt::format(" {}={}", name, ports[random.below(5)]);
   if (chance(20)) {
@@ -353,7 +356,10 @@ Item random_config(std::uint64_t seed, std::uint64_t number, const DutParams& pa
       text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
   }
   if (chance(40))
-    text += " table=" + list(random, 1 + random.below(8), params.table_entries, params.queues);
+    text += " table=" + list(random, 1 + random.below(8), params.table_entries, values);
+  if (chance(10)) // all packets to the last queue
+    return text + fmt::format(" mask=0 table=0:{} reset={}:{}", params.queues - 1,
+                              params.queues - 1, random.below(2));
   if (chance(40)) text += " reset=" + list(random, 1 + random.below(8), params.queues, 2);
   return text == "config" ? "config fragments=0" : text;
 }
@@ -366,6 +372,9 @@ Stimulus random_case(std::uint64_t seed, const Profile& profile, const DutParams
                        {"stall", std::to_string(profile.stall_percent)},
                        {"gap", std::to_string(profile.max_gap)},
                        {"beat_bytes", std::to_string(params.beat_bytes)}};
+  if (Choice(seed, "settings").chance(0, 30)) stimulus.settings["default_ports"] = "1";
+  if (profile.config_percent != 0 && profile.max_gap != 0)
+    stimulus.settings["config_gap"] = std::to_string(Choice(seed, "settings").below(1, 30));
   const Choice kinds(seed, "kind");
   const Choice gaps(seed, "gaps");
   for (std::uint64_t n = 0; n < profile.items; ++n) {

@@ -45,6 +45,7 @@ public:
                    std::uint64_t to) override {
     clocked_.write_waves(file, {from, to});
   }
+  void write_coverage(const std::filesystem::path& file) override { clocked_.write_coverage(file); }
 
 private:
   DutParams params_;

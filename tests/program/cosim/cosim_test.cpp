@@ -71,6 +71,27 @@ TEST_F(CosimCommand, TheRingEngineBreaksNoRuleInAnyProfile) {
   EXPECT_EQ(result.out.find("not covered"), std::string::npos) << result.out;
 }
 
+// Built on demand: a program whose RTL counts its lines.
+TEST_F(CosimCommand, CoverageOfTheRtlIsWrittenOrSaidToNeedAnotherProgram) {
+  const auto file = folder.path / "rtl.dat";
+  for (const bool ring_engine : {true, false}) {
+    const std::string arguments = "--seeds 1 --rtl-coverage " + file.string();
+    const ProgramResult result = ring_engine ? ring(arguments) : rss(arguments);
+    if (std::filesystem::exists(TEST_BIN_DIR "/virtio-tlm-cosim-coverage")) {
+      EXPECT_EQ(result.exit_code, 0) << result.err;
+      EXPECT_NE(content_of(file).find(ring_engine ? "vq_engine" : "rss_hash"), std::string::npos);
+    } else {
+      EXPECT_EQ(result.exit_code, 2);
+      EXPECT_NE(result.err.find("ninja -C build/release virtio-tlm-cosim-coverage"),
+                std::string::npos)
+          << result.err;
+    }
+  }
+  const ProgramResult model = ring("--dut model --rtl-coverage " + file.string());
+  EXPECT_EQ(model.exit_code, 2);
+  EXPECT_NE(model.err.find("only the RTL"), std::string::npos) << model.err;
+}
+
 TEST_F(CosimCommand, TheModelsEnginesPassWhatTheRingEngineHasTo) {
   for (const char* dut : {"model", "timed"}) {
     const ProgramResult result = ring(std::string("--seeds 1..40 --profile all --dut ") + dut);
