@@ -479,6 +479,26 @@ module vq_engine #(
       .raddr(visit_context),
       .rdata(visit_retired)
   );
+  wire answered, given, given_writing;
+  wire [QW-1:0] answered_queue, given_queue;
+  wire [32:0] answered_place, visit_given;
+  vq_given #(
+      .QW(QW)
+  ) given_back (
+      .clk(clk),
+      .rst_n(rst_n),
+      .init(init),
+      .init_queue(control_queue),
+      .init_place(used_init[16:0]),
+      .writing(given_writing),
+      .answered(answered),
+      .answered_queue(answered_queue),
+      .answered_place(answered_place),
+      .given(given),
+      .given_queue(given_queue),
+      .queue(visit_context),
+      .place(visit_given)
+  );
   wire [15:0] oldest, oldest_next, age_at;
   wire oldest_we, age_phase;
   vq_ram #(
@@ -677,6 +697,8 @@ module vq_engine #(
       .queue_d(used_queue),
       .set_e(avail_again),
       .queue_e(avail_queue),
+      .set_f(given),
+      .queue_f(given_queue),
       .set_all({QUEUES{1'b0}}),
       .hold(busy_q),
       .valid(visit_turn),
@@ -722,6 +744,7 @@ module vq_engine #(
       .commit(visit_commit),
       .granted(visit_granted),
       .retired(visit_retired),
+      .given(visit_given),
       .oldest(oldest),
       .oldest_we(oldest_we),
       .oldest_next(oldest_next),
@@ -1046,7 +1069,7 @@ module vq_engine #(
   wire [QW-1:0] noted_queue, used_turn_queue;
   wire [15:0] note_at;
   wire [NOTE-1:0] note;
-  assign writers_idle = !walk_we && !used_we && !completion_writing && !credited;
+  assign writers_idle = !walk_we && !used_we && !completion_writing && !credited && !given_writing;
   vq_completion #(
       .QW(QW),
       .OUTSTANDING(OUTSTANDING),
@@ -1133,6 +1156,8 @@ module vq_engine #(
       .queue_d({QW{1'b0}}),
       .set_e(1'b0),
       .queue_e({QW{1'b0}}),
+      .set_f(1'b0),
+      .queue_f({QW{1'b0}}),
       .set_all(used_due),
       .hold(used_busy_q),
       .valid(used_turn),
@@ -1144,6 +1169,8 @@ module vq_engine #(
   wire [63:0] used_address;
   wire [DATA_WIDTH-1:0] used_data;
   wire [DATA_WIDTH/8-1:0] used_strobes;
+  wire used_gives;
+  wire [32:0] used_place;
   vq_used #(
       .QW(QW),
       .DATA_WIDTH(DATA_WIDTH),
@@ -1183,6 +1210,8 @@ module vq_engine #(
       .write_data(used_data),
       .write_strobes(used_strobes),
       .write_fence(used_fence),
+      .write_gives(used_gives),
+      .write_place(used_place),
       .read_valid(read_valid[0]),
       .read_grant(read_grant[0]),
       .read_address(event_address),
@@ -1337,6 +1366,8 @@ module vq_engine #(
       .b_data(used_data),
       .b_strobes(used_strobes),
       .b_fence(used_fence),
+      .b_gives(used_gives),
+      .b_place(used_place),
       .wr_valid(wr_valid),
       .wr_ready(wr_ready),
       .wr_tag(wr_tag),
@@ -1349,6 +1380,9 @@ module vq_engine #(
       .rsp_valid(wr_rsp_valid && wr_rsp_ready),
       .rsp_tag(wr_rsp_tag),
       .rsp_error(wr_rsp_status != ACCESS_STATUS_OK[1:0]),
+      .given(answered),
+      .given_queue(answered_queue),
+      .given_place(answered_place),
       .fault(write_fault),
       .fault_queue(write_fault_queue),
       .fault_used(write_fault_used),

@@ -18,6 +18,8 @@ module vq_sched #(
     input wire [QW-1:0] queue_d,
     input wire set_e,
     input wire [QW-1:0] queue_e,
+    input wire set_f,
+    input wire [QW-1:0] queue_f,
     input wire [QUEUES-1:0] set_all,
     input wire [QUEUES-1:0] hold,
     output wire valid,
@@ -56,13 +58,14 @@ module vq_sched #(
   end
   wire found = !valid_q && here != 0;
   wire [WW+4:0] place = {word_q, bit_d};
-  wire [QUEUES-1:0] at_found, at_a, at_b, at_c, at_d, at_e;
+  wire [QUEUES-1:0] at_found, at_a, at_b, at_c, at_d, at_e, at_f;
   vq_select #(QUEUES, QW) of_found (.valid(found), .index(QW'(place)), .one(at_found));
   vq_select #(QUEUES, QW) of_a (.valid(set_a), .index(queue_a), .one(at_a));
   vq_select #(QUEUES, QW) of_b (.valid(set_b), .index(queue_b), .one(at_b));
   vq_select #(QUEUES, QW) of_c (.valid(set_c), .index(queue_c), .one(at_c));
   vq_select #(QUEUES, QW) of_d (.valid(set_d), .index(queue_d), .one(at_d));
   vq_select #(QUEUES, QW) of_e (.valid(set_e), .index(queue_e), .one(at_e));
+  vq_select #(QUEUES, QW) of_f (.valid(set_f), .index(queue_f), .one(at_f));
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
@@ -80,7 +83,7 @@ module vq_sched #(
         above_q <= '1;
         word_q  <= word_q == WW'(WORDS - 1) ? 0 : word_q + 1'b1;
       end
-      pending_q <= (pending_q & ~at_found) | set_all | at_a | at_b | at_c | at_d | at_e;
+      pending_q <= (pending_q & ~at_found) | set_all | at_a | at_b | at_c | at_d | at_e | at_f;
     end
   end
 endmodule

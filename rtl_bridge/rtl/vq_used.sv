@@ -41,6 +41,8 @@ module vq_used #(
     output wire [DATA_WIDTH-1:0] write_data,
     output wire [DATA_WIDTH/8-1:0] write_strobes,
     output wire write_fence,
+    output wire write_gives,
+    output wire [32:0] write_place,
     output wire read_valid,
     input wire read_grant,
     output wire [63:0] read_address,
@@ -130,6 +132,8 @@ module vq_used #(
   end
   assign write_strobes = packed_ring ? (DATA_WIDTH / 8)'(255) : index_write ? (DATA_WIDTH / 8)'(3) : gathered_strobes;
   assign write_fence = state_q == PUBLISH && !rest;
+  assign write_gives = state_q == PUBLISH && packed_ring;
+  assign write_place = used_next[32:0];
 
   assign read_valid = state_q == EVENT && live && write_idle && !read_full;
   assign read_address = packed_ring || !event_idx ? driver : driver + 64'd4 + {47'd0, size, 1'b0};

@@ -27,6 +27,7 @@ module vq_visit #(
     input wire [31:0] commit,  // packed: descriptors and chains of the visits that have ended
     input wire [15:0] granted,
     input wire [15:0] retired,
+    input wire [32:0] given,  // packed: what the driver has had back: chains, and where it ends
     input wire [15:0] oldest,  // no chain before it is with the function
     output wire oldest_we,
     output wire [15:0] oldest_next,
@@ -116,12 +117,18 @@ module vq_visit #(
       .size  (size),
       .window(window)
   );
-  // What is read was used once since the driver last wrote it: not further than a round ahead.
-  wire streams = packed_ring && stream && limit >= window && {1'b0, ahead} + {1'b0, window} <= {1'b0, size};
+  // What is read was used once since the driver last wrote it: not further than a round ahead. What the driver has not
+  // had back cannot be available: reading it would only end what runs ahead.
+  wire [17:0] kept = {2'b00, avail} - {2'b00, given[15:0]} + (wrap == given[16] ? 18'd0 : {2'b00, size});
+  wire had = !kept[17] && {1'b0, kept} + {3'd0, window} <= {3'd0, size};
+  wire reads_ahead = packed_ring && stream && limit >= window && {1'b0, ahead} + {1'b0, window} <= {1'b0, size};
+  wire streams = reads_ahead && had;
+  // Soon the driver will have had it back, and a whole window can be read ahead of others.
+  wire awaits = reads_ahead && !had && {window, 1'b0} <= {1'b0, size} && given[32:17] != retired;
   wire live = on && !halted;
   wire unarmed = event_idx && !armed;
   wire look = bell || more || unarmed;
-  wire go = live && !stale && least != 0 && look && (ahead == 0 || streams);
+  wire go = live && !stale && least != 0 && look && (ahead == 0 ? !awaits : streams);
   wire aging = live && stale && look;
 
   wire older = age_phase == !oldest_q[OW] && oldest_q != emitted_q && oldest_q != wanted_q;

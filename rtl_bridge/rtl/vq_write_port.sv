@@ -26,6 +26,9 @@ module vq_write_port #(
     input wire [DATA_WIDTH-1:0] b_data,
     input wire [DATA_WIDTH/8-1:0] b_strobes,
     input wire b_fence,
+    // Packed: how far the driver has its ring back by this write, which is said when it is answered.
+    input wire b_gives,
+    input wire [32:0] b_place,
     output reg wr_valid,
     input wire wr_ready,
     output reg [WTW-1:0] wr_tag,
@@ -38,6 +41,9 @@ module vq_write_port #(
     input wire rsp_valid,
     input wire [WTW-1:0] rsp_tag,
     input wire rsp_error,
+    output wire given,
+    output wire [QW-1:0] given_queue,
+    output wire [32:0] given_place,
     output wire fault,
     output wire [QW-1:0] fault_queue,
     output wire fault_used,
@@ -45,8 +51,9 @@ module vq_write_port #(
     output wire drained
 );
   `include "virtio_boundary.svh"
-  reg [TAGS-1:0] busy_q, used_q;
+  reg [TAGS-1:0] busy_q, used_q, gives_q;
   reg [QW-1:0] queue_mem[0:TAGS-1];
+  reg [32:0] place_mem[0:TAGS-1];
   reg source_b_q;
   reg [WTW-1:0] free;
   reg none_there;
@@ -64,6 +71,9 @@ module vq_write_port #(
   assign a_idle = !(wr_valid && !source_b_q);
   assign a_ordered = (busy_q & ~used_q) == 0;
   assign b_idle = !(wr_valid && source_b_q) || wr_ready;
+  assign given = rsp_valid && !rsp_error && gives_q[rsp_tag];
+  assign given_queue = queue_mem[rsp_tag];
+  assign given_place = place_mem[rsp_tag];
   assign fault = rsp_valid && rsp_error;
   assign fault_queue = queue_mem[rsp_tag];
   assign fault_used = used_q[rsp_tag];
@@ -88,6 +98,8 @@ module vq_write_port #(
         source_b_q <= b_valid;
         busy_q[free] <= 1;
         used_q[free] <= b_valid;
+        gives_q[free] <= b_valid && b_gives;
+        place_mem[free] <= b_place;
         queue_mem[free] <= b_valid ? b_queue : a_queue;
       end
     end
