@@ -25,9 +25,9 @@ module vq_given #(
   reg [15:0] wrote_count_q;
   wire [15:0] stored;
   wire [15:0] latest = wrote_q && wrote_queue_q == queue_q ? wrote_count_q : stored;
-  wire [15:0] further = place_q[32:17] - latest;
+  wire [15:0] further = latest - place_q[32:17];  // less than none
   assign writing = answered_q;
-  assign given = answered_q && further != 0 && !further[15];
+  assign given = answered_q && further[15];
   assign given_queue = queue_q;
   vq_ram #(
       .WIDTH(33),

@@ -119,12 +119,12 @@ module vq_visit #(
   );
   // What is read was used once since the driver last wrote it: not further than a round ahead. What the driver has not
   // had back cannot be available: reading it would only end what runs ahead.
-  wire [17:0] kept = {2'b00, avail} - {2'b00, given[15:0]} + (wrap == given[16] ? 18'd0 : {2'b00, size});
-  wire had = !kept[17] && {1'b0, kept} + {3'd0, window} <= {3'd0, size};
+  wire [17:0] back = {2'b00, given[15:0]} - {2'b00, avail} + (wrap == given[16] ? {2'b00, size} : 18'd0);
+  wire had = !back[17] && back[16:0] >= {1'b0, window};
   wire reads_ahead = packed_ring && stream && limit >= window && {1'b0, ahead} + {1'b0, window} <= {1'b0, size};
   wire streams = reads_ahead && had;
   // Soon the driver will have had it back, and a whole window can be read ahead of others.
-  wire awaits = reads_ahead && !had && {window, 1'b0} <= {1'b0, size} && given[32:17] != retired;
+  wire awaits = reads_ahead && !had && window <= {1'b0, size[15:1]} && given[32:17] != retired;
   wire live = on && !halted;
   wire unarmed = event_idx && !armed;
   wire look = bell || more || unarmed;
