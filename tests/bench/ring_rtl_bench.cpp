@@ -23,14 +23,46 @@ constexpr unsigned seed = 1;
   X(cmd_command)                                                                                   \
   X(cmd_queue)                                                                                     \
   X(cmd_size)                                                                                      \
-  X(cmd_desc) X(cmd_driver) X(cmd_device) X(cmd_vector) X(cmd_packed) X(cmd_event_idx)             \
-      X(cmd_indirect) X(cmd_in_order) X(cmd_avail) X(cmd_avail_wrap) X(cmd_used) X(cmd_used_wrap)  \
-          X(rsp_ready) X(db_valid) X(db_queue) X(db_next_off) X(db_next_wrap) X(rd_ready)          \
-              X(rd_rsp_valid) X(rd_rsp_tag) X(rd_rsp_data) X(rd_rsp_status) X(wr_ready)            \
-                  X(wr_rsp_valid) X(wr_rsp_tag) X(wr_rsp_status) X(credit_valid) X(credit_queue)   \
-                      X(credit_count) X(seg_ready) X(cpl_valid) X(cpl_queue) X(cpl_chain)          \
-                          X(cpl_generation) X(cpl_written) X(cpl_more) X(cpl_full) X(abort_ready)  \
-                              X(int_ready) X(err_ready)
+  X(cmd_desc)                                                                                      \
+  X(cmd_driver)                                                                                    \
+  X(cmd_device)                                                                                    \
+  X(cmd_vector)                                                                                    \
+  X(cmd_packed)                                                                                    \
+  X(cmd_event_idx)                                                                                 \
+  X(cmd_indirect)                                                                                  \
+  X(cmd_in_order)                                                                                  \
+  X(cmd_avail)                                                                                     \
+  X(cmd_avail_wrap)                                                                                \
+  X(cmd_used)                                                                                      \
+  X(cmd_used_wrap)                                                                                 \
+  X(rsp_ready)                                                                                     \
+  X(db_valid)                                                                                      \
+  X(db_queue)                                                                                      \
+  X(db_next_off)                                                                                   \
+  X(db_next_wrap)                                                                                  \
+  X(rd_ready)                                                                                      \
+  X(rd_rsp_valid)                                                                                  \
+  X(rd_rsp_tag)                                                                                    \
+  X(rd_rsp_data)                                                                                   \
+  X(rd_rsp_status)                                                                                 \
+  X(wr_ready)                                                                                      \
+  X(wr_rsp_valid)                                                                                  \
+  X(wr_rsp_tag)                                                                                    \
+  X(wr_rsp_status)                                                                                 \
+  X(credit_valid)                                                                                  \
+  X(credit_queue)                                                                                  \
+  X(credit_count)                                                                                  \
+  X(seg_ready)                                                                                     \
+  X(cpl_valid)                                                                                     \
+  X(cpl_queue)                                                                                     \
+  X(cpl_chain)                                                                                     \
+  X(cpl_generation)                                                                                \
+  X(cpl_written)                                                                                   \
+  X(cpl_more)                                                                                      \
+  X(cpl_full)                                                                                      \
+  X(abort_ready)                                                                                   \
+  X(int_ready)                                                                                     \
+  X(err_ready)
 
 struct Pins {
 #define FIELD(pin) std::remove_reference_t<decltype(std::declval<Vvq_engine>().pin)> pin;
