@@ -6,6 +6,13 @@
 
 namespace virtio::rtl::bus {
 
+bool goes_behind(const AxiAccess& access, const AxiAccess& earlier) {
+  if (access.write != earlier.write) return false;
+  if (access.id == earlier.id && !(access.modifiable && earlier.modifiable)) return true;
+  return access.write && (access.address - earlier.address < earlier.length ||
+                          earlier.address - access.address < access.length);
+}
+
 Axi4Target::Axi4Target(AxiMemory& memory, const Params& params) : memory_(memory), params_(params) {
   if (!std::has_single_bit(params.bus_bytes) || params.bus_bytes > axi_max_bytes)
     throw std::invalid_argument("bus_bytes is to be a power of two up to 64");
@@ -34,7 +41,13 @@ void Axi4Target::split(Burst& burst, bool write) {
     auto& list = burst.accesses;
     if (burst.request.burst == AxiBurst::fixed || list.empty() ||
         list.back().address + list.back().length != address)
-      list.push_back({next_tag_++, write, address, 0, {}, {}});
+      list.push_back({.tag = next_tag_++,
+                      .write = write,
+                      .address = address,
+                      .data = {},
+                      .enables = {},
+                      .id = burst.request.id,
+                      .modifiable = (burst.request.cache & 2) != 0});
     list.back().length += length;
   }
 }

@@ -20,10 +20,16 @@ struct AxiAccess {
   std::size_t length = 0;
   std::vector<std::byte> data;       ///< of a write
   std::vector<std::uint8_t> enables; ///< of a write: 0xff for bytes to be written, else 0
+  std::uint32_t id = 0;
+  bool modifiable = false; ///< AxCACHE: not of a device, which sees an id's accesses in their order
 };
 
+/// Whether `access` is to take effect behind `earlier`, whose completion it then waits for. Of
+/// writes and reads AXI4 says nothing: a manager waits for its response.
+bool goes_behind(const AxiAccess& access, const AxiAccess& earlier);
+
 /// The memory behind a target. Accesses begin in the order of the manager's requests (of its
-/// writes, and of its reads), and are to take effect so.
+/// writes, and of its reads), and are to take effect so as far as goes_behind() says.
 class AxiMemory {
 public:
   virtual ~AxiMemory() = default;

@@ -1,6 +1,7 @@
 #include <virtio/rtl/systemc/axi4_tlm.hpp>
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace virtio::rtl::systemc {
 
@@ -28,7 +29,12 @@ bus::AxiResp to_axi(::tlm::tlm_response_status status) {
 AxiToTlm::AxiToTlm(sc_core::sc_module_name name, const Params& params, Axi4Wires& manager)
     : TickedModule(name, params.period), socket("socket"), manager_(manager),
       target_(*this, params.axi), checker_(this->name(), {.bus_bytes = params.axi.bus_bytes}) {
-  sc_core::sc_spawn([this] { work(); }, sc_core::sc_gen_unique_name("work"));
+  if (params.under_way == 0 || params.under_way > 1024)
+    throw std::invalid_argument("under_way is to be 1 to 1024");
+  for (std::size_t i = 0; i < params.under_way; ++i) {
+    Transaction& t = transactions_.emplace_back();
+    sc_core::sc_spawn([this, &t] { work(t); }, sc_core::sc_gen_unique_name("work"));
+  }
 }
 
 bool AxiToTlm::tick() {
@@ -43,30 +49,58 @@ bool AxiToTlm::tick() {
 
 void AxiToTlm::begin(const bus::AxiAccess& access) {
   accesses_.push_back(access);
-  work_.notify(sc_core::SC_ZERO_TIME);
+  start();
 }
 
-void AxiToTlm::work() {
+bool AxiToTlm::must_wait(std::deque<bus::AxiAccess>::const_iterator access) const {
+  const auto behind = [&](const bus::AxiAccess& earlier) {
+    return bus::goes_behind(*access, earlier);
+  };
+  return std::any_of(accesses_.begin(), access, behind) ||
+         std::ranges::any_of(transactions_,
+                             [&](const Transaction& t) { return t.busy && behind(t.access); });
+}
+
+/// Gives idle threads what may begin, the oldest first.
+void AxiToTlm::start() {
+  auto idle = transactions_.begin();
+  for (auto access = accesses_.begin(); access != accesses_.end();) {
+    idle = std::find_if(idle, transactions_.end(), [](const Transaction& t) { return !t.busy; });
+    if (idle == transactions_.end()) return;
+    if (must_wait(access)) {
+      ++access;
+      continue;
+    }
+    idle->access = std::move(*access);
+    idle->busy = true;
+    idle->work.notify(sc_core::SC_ZERO_TIME);
+    access = accesses_.erase(access);
+  }
+}
+
+void AxiToTlm::work(Transaction& t) {
   for (;;) {
-    while (accesses_.empty())
-      sc_core::wait(work_);
-    access_ = std::move(accesses_.front());
-    accesses_.pop_front();
-    access_.data.resize(access_.length);
-    const bool partial = std::ranges::find(access_.enables, 0) != access_.enables.end();
-    payload_.set_command(access_.write ? ::tlm::TLM_WRITE_COMMAND : ::tlm::TLM_READ_COMMAND);
-    payload_.set_address(access_.address);
-    payload_.set_data_ptr(reinterpret_cast<unsigned char*>(access_.data.data()));
-    payload_.set_data_length(static_cast<unsigned>(access_.length));
-    payload_.set_streaming_width(static_cast<unsigned>(access_.length));
-    payload_.set_byte_enable_ptr(partial ? access_.enables.data() : nullptr);
-    payload_.set_byte_enable_length(partial ? static_cast<unsigned>(access_.length) : 0);
-    payload_.set_dmi_allowed(false);
-    payload_.set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
+    while (!t.busy)
+      sc_core::wait(t.work);
+    bus::AxiAccess& access = t.access;
+    tlm_generic_payload& payload = t.payload;
+    access.data.resize(access.length);
+    const bool partial = std::ranges::find(access.enables, 0) != access.enables.end();
+    payload.set_command(access.write ? ::tlm::TLM_WRITE_COMMAND : ::tlm::TLM_READ_COMMAND);
+    payload.set_address(access.address);
+    payload.set_data_ptr(reinterpret_cast<unsigned char*>(access.data.data()));
+    payload.set_data_length(static_cast<unsigned>(access.length));
+    payload.set_streaming_width(static_cast<unsigned>(access.length));
+    payload.set_byte_enable_ptr(partial ? access.enables.data() : nullptr);
+    payload.set_byte_enable_length(partial ? static_cast<unsigned>(access.length) : 0);
+    payload.set_dmi_allowed(false);
+    payload.set_response_status(::tlm::TLM_INCOMPLETE_RESPONSE);
     sc_core::sc_time delay;
-    socket->b_transport(payload_, delay);
+    socket->b_transport(payload, delay);
     if (delay != sc_core::SC_ZERO_TIME) sc_core::wait(delay);
-    target_.complete(access_.tag, access_.data, to_axi(payload_.get_response_status()));
+    target_.complete(access.tag, access.data, to_axi(payload.get_response_status()));
+    t.busy = false;
+    start();
     wake();
   }
 }

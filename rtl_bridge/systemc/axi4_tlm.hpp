@@ -33,31 +33,41 @@ public:
 bus::AxiResp to_axi(::tlm::tlm_response_status status);
 
 /// Every finding of the checker is an SC_REPORT_ERROR. RTL that begins by itself: wake_clock().
+/// Transactions are under way together, each in a thread, but for those that go behind another.
 class AxiToTlm : public TickedModule, private bus::AxiMemory {
 public:
   struct Params {
     sc_core::sc_time period{};
     bus::Axi4Target::Params axi{};
+    std::size_t under_way = 16; ///< transactions, 1..1024
   };
 
   tlm_utils::simple_initiator_socket<AxiToTlm> socket;
 
+  /// Throws std::invalid_argument for parameters that cannot be.
   AxiToTlm(sc_core::sc_module_name name, const Params& params, Axi4Wires& manager);
   void wake_clock() { wake(); }
 
 private:
   bool tick() override;
   void begin(const bus::AxiAccess& access) override;
-  void work();
+  /// A thread's: its stack is not unwound when the simulation ends.
+  struct Transaction {
+    bool busy = false;
+    bus::AxiAccess access;
+    ::tlm::tlm_generic_payload payload;
+    sc_core::sc_event work;
+  };
+  void start();
+  bool must_wait(std::deque<bus::AxiAccess>::const_iterator access) const;
+  void work(Transaction& transaction);
 
   Axi4Wires& manager_;
   bus::Axi4Target target_;
   bus::Axi4Checker checker_;
   bus::Axi4Pins pins_;
-  std::deque<bus::AxiAccess> accesses_;
-  bus::AxiAccess access_; // under way: a thread's stack is not unwound when the simulation ends
-  ::tlm::tlm_generic_payload payload_;
-  sc_core::sc_event work_;
+  std::deque<bus::AxiAccess> accesses_; ///< that have not begun
+  std::deque<Transaction> transactions_;
 };
 
 /// Takes b_transport from any number of threads, and nb_transport: END_REQ at once, one BEGIN_RESP

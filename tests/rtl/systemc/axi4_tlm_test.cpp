@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
+#include <stdexcept>
 
 namespace virtio::rtl::systemc {
 namespace {
@@ -109,6 +111,174 @@ TEST_F(ToTlm, TheClockSleepsWhileNothingIsUnderWay) {
   EXPECT_LT(cycles, 200u);
   sc_core::sc_start(sc_time(1, sc_core::SC_MS));
   EXPECT_EQ(adapter.cycles(), cycles);
+}
+
+/// Reads of 8 bytes and writes, a request a cycle, and when which id was answered.
+struct Requests : Axi4Wires {
+  std::vector<bus::AxiAddress> reads, writes;
+  std::size_t read = 0, written = 0, sent = 0;
+  std::vector<std::pair<std::uint32_t, sc_time>> answers;
+
+  void settle(bus::Axi4Pins& pins) override {
+    const bool ar_ready = pins.ar.ready, aw_ready = pins.aw.ready, w_ready = pins.w.ready;
+    pins.ar = read < reads.size() ? reads[read] : bus::AxiAddress{};
+    pins.ar.valid = read < reads.size();
+    pins.ar.ready = ar_ready;
+    pins.aw = written < writes.size() ? writes[written] : bus::AxiAddress{};
+    pins.aw.valid = written < writes.size();
+    pins.aw.ready = aw_ready;
+    pins.w = {.valid = sent < writes.size(), .ready = w_ready, .last = true};
+    if (pins.w.valid)
+      pins.w.strb = ((1u << (1u << writes[sent].size)) - 1) << writes[sent].addr % 8;
+    pins.w.data.fill(std::byte(sent + 1));
+    pins.r.ready = pins.b.ready = true;
+  }
+  void edge(const bus::Axi4Pins& pins) override {
+    read += pins.ar.valid && pins.ar.ready;
+    written += pins.aw.valid && pins.aw.ready;
+    sent += pins.w.valid && pins.w.ready;
+    if (pins.r.valid) answers.emplace_back(pins.r.id, sc_core::sc_time_stamp());
+    if (pins.b.valid) answers.emplace_back(pins.b.id, sc_core::sc_time_stamp());
+  }
+  bool idle() const override { return answers.size() == reads.size() + writes.size(); }
+};
+
+/// 100 ns an access, whatever else is under way, and `slow` for those at address 0; writes are
+/// performed at their end.
+struct Slow : sc_core::sc_module {
+  tlm_utils::simple_target_socket<Slow> socket{"socket"};
+  sc_time slow{100, SC_NS};
+  unsigned now = 0, most = 0;
+  std::vector<unsigned char> written;
+
+  explicit Slow(sc_core::sc_module_name name) : sc_module(name) {
+    socket.register_b_transport(this, &Slow::b_transport);
+  }
+  void b_transport(tlm::tlm_generic_payload& payload, sc_time& delay) {
+    most = std::max(most, ++now);
+    sc_core::wait(delay + (payload.get_address() == 0 ? slow : sc_time(100, SC_NS)));
+    delay = sc_core::SC_ZERO_TIME;
+    if (payload.is_write()) written.push_back(*payload.get_data_ptr());
+    --now;
+    payload.set_response_status(tlm::TLM_OK_RESPONSE);
+  }
+};
+
+struct ManyToTlm : testing::Test {
+  Requests requests;
+  Slow slow{"slow"};
+  std::unique_ptr<AxiToTlm> adapter;
+
+  static bus::AxiAddress at(std::uint32_t id, std::uint64_t addr, bool modifiable = false) {
+    bus::AxiAddress a;
+    a.id = id;
+    a.addr = addr;
+    a.size = 3;
+    a.cache = modifiable ? 3 : 0;
+    return a;
+  }
+  void run(std::size_t under_way = 16) {
+    adapter = std::make_unique<AxiToTlm>(
+        "adapter",
+        AxiToTlm::Params{.period = sc_time(4, SC_NS),
+                         .axi = {.bus_bytes = 8, .profile = {.reorder = true}},
+                         .under_way = under_way},
+        requests);
+    adapter->socket.bind(slow.socket);
+    adapter->wake_clock();
+    sc_core::sc_start(sc_time(10, sc_core::SC_US));
+    EXPECT_TRUE(requests.idle());
+  }
+};
+
+// A request is taken at 4n ns and its access ends 100 ns later, at an edge, so that the answer is
+// on the pins then.
+TEST_F(ManyToTlm, IdsDoNotWaitForEachOther) {
+  for (std::uint32_t n = 0; n < 8; ++n)
+    requests.reads.push_back(at(n, 8 * n));
+  run();
+  ASSERT_EQ(requests.answers.size(), 8u);
+  const sc_time first = requests.answers[0].second;
+  EXPECT_GE(first, sc_time(100, SC_NS));
+  EXPECT_LE(first, sc_time(108, SC_NS));
+  for (std::uint32_t n = 0; n < 8; ++n)
+    EXPECT_EQ(requests.answers[n].second, first + n * sc_time(4, SC_NS));
+  EXPECT_EQ(slow.most, 8u);
+}
+
+TEST_F(ManyToTlm, AsManyAsAreAllowed) {
+  for (std::uint32_t n = 0; n < 9; ++n)
+    requests.reads.push_back(at(n, 8 * n));
+  run(3);
+  EXPECT_EQ(slow.most, 3u);
+  EXPECT_GE(requests.answers.back().second, sc_time(300, SC_NS));
+  EXPECT_LE(requests.answers.back().second, sc_time(340, SC_NS));
+}
+
+TEST_F(ManyToTlm, ASlowAccessHoldsUpItsIdOnly) {
+  slow.slow = sc_time(900, SC_NS);
+  requests.reads = {at(1, 0), at(1, 8), at(2, 16)};
+  run();
+  ASSERT_EQ(requests.answers.size(), 3u);
+  EXPECT_EQ(requests.answers[0].first, 2u);
+  EXPECT_LE(requests.answers[0].second, sc_time(120, SC_NS));
+  EXPECT_EQ(slow.most, 2u); // the second of id 1 waits for the first
+  EXPECT_GE(requests.answers[2].second, sc_time(1000, SC_NS));
+}
+
+TEST_F(ManyToTlm, ModifiableAccessesOfAnIdOverlap) {
+  slow.slow = sc_time(900, SC_NS);
+  requests.reads = {at(1, 0, true), at(1, 8, true)};
+  run();
+  EXPECT_EQ(slow.most, 2u);
+  EXPECT_LE(requests.answers[1].second, sc_time(920, SC_NS));
+}
+
+TEST_F(ManyToTlm, WritesOfTheSameBytesKeepTheirOrder) {
+  slow.slow = sc_time(900, SC_NS);
+  requests.writes = {at(1, 0, true), at(2, 4, true), at(3, 16, true)};
+  requests.writes[1].size = 2;
+  run();
+  EXPECT_EQ(slow.written, (std::vector<unsigned char>{3, 1, 2}));
+}
+
+// The third might overlap with the first, but not with the second, which waits for that.
+TEST_F(ManyToTlm, WhatWaitsIsWaitedForToo) {
+  slow.slow = sc_time(900, SC_NS);
+  requests.reads = {at(1, 0, true), at(1, 8), at(1, 16, true)};
+  run();
+  EXPECT_EQ(slow.most, 1u);
+  EXPECT_GE(requests.answers.back().second, sc_time(1100, SC_NS));
+}
+
+TEST_F(ManyToTlm, ReadsDoNotWaitForWrites) {
+  requests.writes = {at(1, 8)};
+  requests.reads = {at(1, 16)};
+  run();
+  EXPECT_EQ(slow.most, 2u);
+}
+
+TEST_F(ManyToTlm, TheEndMayComeWhileTheyAreUnderWay) {
+  slow.slow = sc_time(1, sc_core::SC_SEC);
+  for (std::uint32_t n = 0; n < 20; ++n)
+    requests.reads.push_back(at(n, 0));
+  adapter = std::make_unique<AxiToTlm>(
+      "adapter",
+      AxiToTlm::Params{.period = sc_time(4, SC_NS), .axi = {.bus_bytes = 8, .outstanding = 32}},
+      requests);
+  adapter->socket.bind(slow.socket);
+  adapter->wake_clock();
+  sc_core::sc_start(sc_time(10, sc_core::SC_US));
+  EXPECT_EQ(slow.now, 16u);
+}
+
+TEST(AxiToTlmParams, AreRefusedBeyondTheirRange) {
+  Requests requests;
+  for (const std::size_t n : {std::size_t{0}, std::size_t{1025}})
+    EXPECT_THROW(AxiToTlm(sc_core::sc_gen_unique_name("adapter"),
+                          {.period = sc_time(4, SC_NS), .axi = {.bus_bytes = 8}, .under_way = n},
+                          requests),
+                 std::invalid_argument);
 }
 
 TEST(BrokenManager, IsReported) {
